@@ -1,0 +1,51 @@
+# Copyright (c) 2026, Restorable Backups contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Facts that stand in several files and must agree. Each check is a name and a complaint, or None where all is well."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+README_SECTIONS = ["Description", "Requirements", "Installation", "Use cases", "Testing", "Support",
+                   "Release notes", "License information"]
+
+
+def checks(collection: Path) -> Iterator[tuple[str, str | None]]:
+    runtime = yaml.safe_load((collection / "meta/runtime.yml").read_text(encoding="utf-8"))
+    galaxy = yaml.safe_load((collection / "galaxy.yml").read_text(encoding="utf-8"))
+    modules = {file.stem for file in (collection / "plugins/modules").glob("[!_]*.py")}
+
+    yield "the action group holds every module", differs(set(runtime["action_groups"]["backups"]), modules)
+    yield ("the execution environment gets what the controller needs",
+           differs(requirements(collection / "meta/ee-requirements.txt"),
+                   requirements(collection / "requirements.txt")))
+    all_files = [file for file in collection.glob("*requirements*.txt")] + [collection / "meta/ee-requirements.txt"]
+    bounded = [f"{file.name}: {line}" for file in all_files for line in requirements(file)
+               if not line.startswith("-r") and re.search(r"==|<|~=|!=", line)]
+    yield "requirements have lower bounds only", "; ".join(bounded) or None
+    readme = (collection / "README.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^## (.+)$", readme, re.MULTILINE)
+    yield ("README has the sections that Automation Hub asks for, in their order",
+           differs([heading for heading in headings if heading in README_SECTIONS], README_SECTIONS))
+    changelog = (collection / "CHANGELOG.md").read_text(encoding="utf-8")
+    yield ("CHANGELOG.md knows this version",
+           None if f"v{galaxy['version']}" in changelog else f"no v{galaxy['version']} in it: antsibull-changelog release")
+
+
+def requirements(file: Path) -> set[str]:
+    lines = (line.split(" #")[0].strip() for line in file.read_text(encoding="utf-8").splitlines())
+    return {line for line in lines if line and not line.startswith("#")}
+
+
+def differs(found, wanted) -> str | None:
+    if found == wanted:
+        return None
+    if isinstance(found, set):
+        return f"missing: {sorted(wanted - found)}, too many: {sorted(found - wanted)}"
+    return f"found {found}, wanted {wanted}"
