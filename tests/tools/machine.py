@@ -83,7 +83,8 @@ def carry_over_pip_settings() -> None:
     settings, wherever the user keeps them, become one file."""
     answer = subprocess.run([sys.executable, "-m", "pip", "--disable-pip-version-check", "config", "list"],
                             capture_output=True, text=True, check=True)
-    settings: dict[str, dict[str, str]] = {"global": {}}
+    # Errors only: otherwise pip's chatter hides what ansible-test found.
+    settings: dict[str, dict[str, str]] = {"global": {"quiet": "2"}}
     for line in answer.stdout.splitlines():
         name, separator, value = line.partition("=")
         section, dot, option = name.rpartition(".")

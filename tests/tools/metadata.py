@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,13 +20,14 @@ README_SECTIONS = ["Description", "Requirements", "Installation", "Use cases", "
 def checks(collection: Path) -> Iterator[tuple[str, str | None]]:
     runtime = yaml.safe_load((collection / "meta/runtime.yml").read_text(encoding="utf-8"))
     galaxy = yaml.safe_load((collection / "galaxy.yml").read_text(encoding="utf-8"))
-    modules = {file.stem for file in (collection / "plugins/modules").glob("[!_]*.py")}
+    modules = {file.stem for file in (collection / "plugins/modules").glob("[!_]*.py") if asks_a_provider(file)}
 
-    yield "the action group holds every module", differs(set(runtime["action_groups"]["backups"]), modules)
+    yield ("the action group holds every module that has the options it is for, and no other",
+           differs(set(runtime["action_groups"]["backups"]), modules))
     yield ("the execution environment gets what the controller needs",
            differs(requirements(collection / "meta/ee-requirements.txt"),
                    requirements(collection / "requirements.txt")))
-    all_files = [file for file in collection.glob("*requirements*.txt")] + [collection / "meta/ee-requirements.txt"]
+    all_files = [*collection.glob("requirements*.txt"), collection / "meta/ee-requirements.txt"]
     bounded = [f"{file.name}: {line}" for file in all_files for line in requirements(file)
                if not line.startswith("-r") and re.search(r"==|<|~=|!=", line)]
     yield "requirements have lower bounds only", "; ".join(bounded) or None
@@ -35,7 +37,16 @@ def checks(collection: Path) -> Iterator[tuple[str, str | None]]:
            differs([heading for heading in headings if heading in README_SECTIONS], README_SECTIONS))
     changelog = (collection / "CHANGELOG.md").read_text(encoding="utf-8")
     yield ("CHANGELOG.md knows this version",
-           None if f"v{galaxy['version']}" in changelog else f"no v{galaxy['version']} in it: antsibull-changelog release")
+           None if f"v{galaxy['version']}" in changelog.replace("\\.", ".") else "it does not: run `make changelog`")
+
+
+def asks_a_provider(module: Path) -> bool:
+    """Whether the module takes the credential and the address that module_defaults for the group would set."""
+    for node in ast.parse(module.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "DOCUMENTATION":
+            fragments = yaml.safe_load(ast.literal_eval(node.value)).get("extends_documentation_fragment", [])
+            return "restorable.backups.provider" in fragments
+    return False
 
 
 def requirements(file: Path) -> set[str]:

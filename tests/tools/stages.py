@@ -20,11 +20,12 @@ import signal
 import subprocess
 import sys
 import time
-import xml.etree.ElementTree as ElementTree
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from xml.etree import ElementTree
 
 import metadata
 import tree
@@ -314,6 +315,9 @@ def run_stage(name: str, env: dict[str, str], pythons: dict[str, Path]) -> tuple
     except Broken as reason:
         stage.failed += 1
         stage.say(f"ERROR: {reason}")
+    except Exception:  # one stage that dies must not hide what the others have to say
+        stage.failed += 1
+        stage.say(traceback.format_exc())
     seconds = time.monotonic() - start
     print(f"{'FAILED' if stage.failed else 'ok':8}{stage.passed:5} passed {stage.failed:3} failed {seconds:7.1f} s   "
           f"{STAGES[name].__doc__}", flush=True)
