@@ -103,7 +103,7 @@ summary:
   description: The record in one sentence.
   returned: always
   type: str
-  sample: "5999b763, violations: The newest good backup is 1d 10h old, 1d 2h are allowed (stale)"
+  sample: "violations: The newest good backup is 1d 10h old, 1d 2h are allowed (stale)"
 record:
   description: What is written to the file.
   returned: always

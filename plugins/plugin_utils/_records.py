@@ -140,8 +140,7 @@ def summary(record):
     parts += ["%s (%s)" % (v.get("message"), v.get("code")) for v in record["violations"]]
     if not parts and record["status"] == PENDING:
         parts = ["the backup task was asked for; its first backup is still to come"]
-    start = "%s, %s" % (record["source"] or record["host"], record["status"])
-    return "%s: %s" % (start, "; ".join(parts)) if parts else start
+    return "%s: %s" % (record["status"], "; ".join(parts)) if parts else record["status"]
 
 
 def unchanged(old, new):
