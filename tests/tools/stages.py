@@ -170,7 +170,7 @@ def pytest(stage: Stage) -> None:
         raise Broken("no tests found in tests/unit, tests/contract, tests/integration")
     report = REPORTS / "pytest.xml"
     report.unlink(missing_ok=True)
-    env = {"ANSIBLE_COLLECTIONS_PATH": str(TREE), "PYTHONPATH": str(TREE)}
+    env = {"PYTHONPATH": str(TREE)}
     code, _output = stage.run(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--durations=10", "-ra",
                               f"--junitxml={report}", *folders, cwd=ROOT, env=env)
     stage.count_junit(report.name, REPORTS)
@@ -294,8 +294,7 @@ def molecule(stage: Stage) -> None:
     scenarios = [file.parent.name for file in extensions.glob("molecule/*/molecule.yml")]
     if not scenarios:
         raise Broken("no scenario in extensions/molecule")
-    env = {"ANSIBLE_COLLECTIONS_PATH": str(TREE)}
-    code, _output = stage.run("molecule", "test", "--all", cwd=extensions, env=env)
+    code, _output = stage.run("molecule", "test", "--all", cwd=extensions)
     stage.count(code == 0)
 
 
@@ -361,7 +360,7 @@ def main() -> int:
         fcntl.flock(lock, fcntl.LOCK_EX)
 
     pythons = real_pythons()
-    env = test_environment(pythons)
+    env = {**test_environment(pythons), "ANSIBLE_COLLECTIONS_PATH": str(TREE)}
     carry_over_pip_settings()
     tree.make_tree()
     note = provide_get_pip()
