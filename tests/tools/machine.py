@@ -81,14 +81,16 @@ def test_environment(pythons: dict[str, Path]) -> dict[str, str]:
 def carry_over_pip_settings() -> None:
     """Pip must reach its index under the other home too. ansible-test also drops PIP_* and proxy variables, so the
     settings, wherever the user keeps them, become one file."""
-    answer = subprocess.run([sys.executable, "-m", "pip", "--disable-pip-version-check", "config", "list"],
-                            capture_output=True, text=True, check=True)
+    # It prints through its log, which PIP_QUIET would silence.
+    answer = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True,
+                            env={**os.environ, "PIP_QUIET": "0"})
     # Errors only: otherwise pip's chatter hides what ansible-test found.
     settings: dict[str, dict[str, str]] = {"global": {"quiet": "2"}}
-    for line in answer.stdout.splitlines():
-        name, separator, value = line.partition("=")
-        section, dot, option = name.rpartition(".")
-        if separator and dot:
+    # Variables win over files, as with pip itself.
+    for line in sorted(answer.stdout.splitlines(), key=lambda line: line.startswith(":env:")):
+        name, _separator, value = line.partition("=")
+        section, _dot, option = name.rpartition(".")
+        if section and option != "quiet":
             section = "global" if section == ":env:" else section
             # Pip prints Python's repr of the value; several lines are several values.
             settings.setdefault(section, {})[option] = ast.literal_eval(value).replace("\n", "\n  ")

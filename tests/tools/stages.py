@@ -163,8 +163,8 @@ def licences(stage: Stage) -> None:
 
 
 def pytest(stage: Stage) -> None:
-    """unit, contract and integration tests, as plain pytest"""
-    folders = [folder for folder in ("tests/unit", "tests/contract", "tests/integration")
+    """unit, contract and integration tests, and those of the tools, as plain pytest"""
+    folders = [folder for folder in ("tests/tools", "tests/unit", "tests/contract", "tests/integration")
                if any((ROOT / folder).glob("**/test_*.py"))]
     if not folders:
         raise Broken("no tests found in tests/unit, tests/contract, tests/integration")
