@@ -1,0 +1,356 @@
+# Copyright (c) 2026, Restorable Backups contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: no promise of stability is made to others.
+"""One HTTP client for every provider: credentials, timeouts, retries of safe calls, typed errors, no leaks."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import threading
+import time
+import traceback
+import uuid
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from http.cookiejar import DefaultCookiePolicy
+from ipaddress import ip_address
+from urllib.parse import urlsplit, urlunsplit
+
+from ._errors import (
+    ApiError,
+    AuthError,
+    MissingLibraryError,
+    NotFoundError,
+    OptionError,
+    OutcomeUnknownError,
+    UnavailableError,
+    UnsupportedError,
+)
+from ._values import UTC, format_duration
+
+try:
+    import requests
+    from requests.adapters import HTTPAdapter
+    from requests.auth import AuthBase
+    from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError, SSLError
+
+    _IMPORT_ERROR = None
+except ImportError:
+    requests, HTTPAdapter, AuthBase = None, object, object
+    _IMPORT_ERROR = traceback.format_exc()
+
+USER_AGENT = "restorable.backups (Ansible collection)"
+# Requests of one task under way at once: enough to hide latency, few enough not to look like an attack.
+MAX_PARALLEL = 32
+# Statuses after which asking again may help. 503 is looked at more closely.
+_RETRIED = frozenset((408, 429, 500, 502, 503, 504))
+_BACKOFF_START, _BACKOFF_LIMIT = 0.5, 20.0
+# A service that asks for more patience than this is reported instead of waited for.
+RETRY_AFTER_LIMIT = 120.0
+
+
+def is_loopback(host):
+    if not host:
+        return False
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def check_url(option, url, allow_http, allow_credentials=False):
+    """Refuse, as a bad ``option``, what is not an http(s) URL, or would carry a secret in clear over a network."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+        parts.port  # pylint: disable=pointless-statement  # raises for a port that is no number
+    except ValueError as error:
+        raise OptionError(option, "is not a URL: %s" % error)
+    if parts.scheme not in ("http", "https") or not host:
+        raise OptionError(option, "must be an https:// URL with a host")
+    if parts.username is not None and not allow_credentials:
+        raise OptionError(option, "must not hold a user name or password")
+    if parts.scheme == "http" and not allow_http and not is_loopback(host):
+        raise OptionError(
+            option, "http:// to %s would send credentials in clear; use https:// or set allow_http: true" % host
+        )
+
+
+def without_query(url):
+    """The URL as it may be shown: no query (signatures live there), no fragment, no user or password."""
+    parts = urlsplit(url)
+    netloc = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, netloc, parts.path, "", ""))
+
+
+class Answer:
+    """A successful answer: decoded JSON and the response's headers (a case-insensitive mapping)."""
+
+    __slots__ = ("data", "headers", "status")
+
+    def __init__(self, data, headers, status):
+        self.data, self.headers, self.status = data, headers, status
+
+
+class _HeaderAuth(AuthBase):
+    """Sets our own credential header; being an auth object it also keeps ~/.netrc from replacing it."""
+
+    def __init__(self, header, value):
+        self.header, self.value = header, value
+
+    def __call__(self, request):
+        request.headers[self.header] = self.value
+        return request
+
+
+class HttpClient:
+    """Asks one API. Safe to use from several threads.
+
+    ``credential`` is a (header, value) pair. Timeouts are seconds for connecting and for each read.
+    GETs are retried with jittered backoff; POST and every other write is sent once, ever.
+    """
+
+    def __init__(
+        self,
+        base_url,
+        credential,
+        headers=None,
+        timeout=30,
+        retries=4,
+        validate_certs=True,
+        ca_path=None,
+        on_response=None,
+        sleep=time.sleep,
+    ):
+        if requests is None:
+            raise MissingLibraryError("requests", _IMPORT_ERROR)
+        self.base_url = base_url.rstrip("/")
+        self.timeout, self.retries = timeout, retries
+        self._on_response, self._sleep = on_response, sleep
+        self._slots = threading.BoundedSemaphore(MAX_PARALLEL)
+        self._session = session = requests.Session()
+        # The environment (proxies, CA bundle) is read once here; requests would read it again for every call.
+        environment = session.merge_environment_settings(self.base_url, {}, False, None, None)
+        session.trust_env = False
+        session.proxies = environment["proxies"]
+        session.verify = validate_certs and (ca_path or environment["verify"] or True)
+        session.auth = _HeaderAuth(*credential)
+        # No cookie is kept or sent: these APIs need none, and a jar shared by threads is one more thing to go wrong.
+        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
+        session.headers.update({"User-Agent": USER_AGENT, "Accept": "application/json"})
+        session.headers.update(headers or {})
+        session.mount("https://", HTTPAdapter(pool_maxsize=MAX_PARALLEL))
+        session.mount("http://", HTTPAdapter(pool_maxsize=MAX_PARALLEL))
+
+    def get(self, path, params=None):
+        """GET with retries. Returns an Answer; raises ApiError and its kinds."""
+        call = "GET %s" % path
+        for attempt in range(self.retries + 1):
+            last = attempt == self.retries
+            try:
+                response = self._send("GET", path, params=params)
+            except requests.exceptions.RequestException as error:
+                problem = self._connection_problem(call, error)
+                if last or not isinstance(problem, UnavailableError):
+                    raise problem
+                self._sleep(backoff(attempt))
+                continue
+            if response.status_code < 400:
+                return self._decode(call, response)
+            problem = error_of(call, response)
+            if response.status_code not in _RETRIED or isinstance(problem, UnsupportedError) or last:
+                raise problem
+            asked = retry_after(response.headers)
+            if asked is not None and asked > RETRY_AFTER_LIMIT:
+                problem.message += " (it asks to wait %s)" % format_duration(asked)
+                raise problem
+            self._sleep(backoff(attempt) if asked is None else asked + random.uniform(0, 0.5))
+
+    def post(self, path, body):
+        """POST once. Raises OutcomeUnknownError where the service may have acted though no good answer came."""
+        call = "POST %s" % path
+        try:
+            response = self._send("POST", path, json=body)
+        except requests.exceptions.RequestException as error:
+            problem = self._connection_problem(call, error)
+            if isinstance(problem, UnavailableError) and not _never_sent(error):
+                raise OutcomeUnknownError("%s; the request may have been carried out" % problem.message, call=call)
+            raise problem
+        if response.status_code >= 400:
+            problem = error_of(call, response)
+            unclear = response.status_code == 408 or (
+                response.status_code >= 500 and problem.code not in ("throttled", "unsupported")
+            )
+            if unclear:
+                raise OutcomeUnknownError(
+                    "%s; the request may have been carried out" % problem.message, status=response.status_code, call=call
+                )
+            raise problem
+        try:
+            return self._decode(call, response)
+        except ApiError as problem:
+            # A success that cannot be read is not a refusal: something was probably done.
+            raise OutcomeUnknownError(
+                "%s; the request may have been carried out" % problem.message, status=response.status_code, call=call
+            )
+
+    def _send(self, method, path, **arguments):
+        with self._slots:
+            response = self._session.request(
+                method,
+                self.base_url + path,
+                timeout=self.timeout,
+                allow_redirects=False,
+                headers={"Request-Id": str(uuid.uuid4())},
+                **arguments
+            )
+        if self._on_response:
+            self._on_response(response)
+        return response
+
+    @staticmethod
+    def _decode(call, response):
+        if 300 <= response.status_code < 400:
+            target = urlsplit(response.headers.get("Location") or "").hostname
+            raise ApiError(
+                "%s was redirected%s; credentials do not follow redirects: correct api_url"
+                % (call, " to host %s" % target if target else ""),
+                code="redirected",
+                status=response.status_code,
+            )
+        try:
+            return Answer(json.loads(response.content), response.headers, response.status_code)
+        except ValueError:
+            kind = (response.headers.get("Content-Type") or "no content type").split(";")[0]
+            raise ApiError(
+                "%s answered %d with something that is not JSON (%s, %d bytes): is api_url the API's address?"
+                % (call, response.status_code, kind, len(response.content)),
+                code="not_json",
+                status=response.status_code,
+            )
+
+    def _connection_problem(self, call, error):
+        """A typed error for a request that got no whole answer. The library's own text holds URLs: it is not shown."""
+        host = urlsplit(self.base_url).netloc
+        if isinstance(error, requests.exceptions.SSLError):
+            reason = re.search(r"certificate verify failed: ([^(\[]+)", str(error))
+            return ApiError(
+                "%s: the TLS certificate of %s was not accepted (%s); give ca_path for a private authority"
+                % (call, host, reason.group(1).strip() if reason else "handshake failed"),
+                code="tls",
+            )
+        if isinstance(error, requests.exceptions.ProxyError):
+            text = "the proxy in front of %s refused or failed" % host
+        elif isinstance(error, requests.exceptions.ConnectTimeout):
+            text = "no connection to %s within %s s" % (host, self.timeout)
+        elif isinstance(error, requests.exceptions.Timeout):
+            text = "%s did not answer within %s s" % (host, self.timeout)
+        elif _never_sent(error):
+            text = "no connection to %s (%s)" % (host, _root_reason(error))
+        elif isinstance(error, requests.exceptions.ConnectionError):
+            text = "%s closed the connection before its answer was complete" % host
+        elif isinstance(error, (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError)):
+            text = "the answer of %s broke off" % host
+        else:
+            return ApiError("%s: the request could not be made (%s)" % (call, type(error).__name__), code="bad_request")
+        return UnavailableError("%s: %s" % (call, text), call=call)
+
+
+def backoff(attempt):
+    """Seconds to wait after failed attempt number ``attempt`` (from 0): doubling, capped, jittered by half."""
+    return min(_BACKOFF_LIMIT, _BACKOFF_START * 2**attempt) * random.uniform(0.5, 1.0)
+
+
+def retry_after(headers):
+    """Seconds that a Retry-After header asks for (a number or an HTTP date), None without a readable one."""
+    value = (headers.get("Retry-After") or "").strip()
+    if re.match(r"^\d+$", value):
+        return float(value)
+    try:
+        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()) if value else None
+    except (TypeError, ValueError):
+        return None
+
+
+def error_of(call, response):
+    """The typed error for a status of 400 and above, with what the service said of it in one line."""
+    status, said = response.status_code, said_of(response)
+    word, text = said
+    message = "%s answered %d%s" % (call, status, ": %s" % text if text else "")
+    about = {"status": status, "call": call}
+    if status in (401, 402, 403):
+        hint = {
+            401: "the token is not accepted: check api_token",
+            402: "the account's trial or plan has ended",
+            403: "the token's scope or the account does not allow this",
+        }[status]
+        return AuthError("%s (%s)" % (message, hint), code=word or "refused", **about)
+    if status == 404:
+        return NotFoundError(message, **about)
+    if status == 503 and (word == "not_implemented" or "not implemented" in text.lower()):
+        return UnsupportedError("%s (the service does not offer this call)" % message, **about)
+    if status == 429 or (status == 503 and (word == "throttled" or "throttl" in text.lower())):
+        return UnavailableError("%s (request limit reached)" % message, code="throttled", **about)
+    if status == 408 or status >= 500:
+        return UnavailableError(message, **about)
+    return ApiError(message, code=word or "api_error", **about)
+
+
+def said_of(response):
+    """(error word or None, one readable line) from an error body in JSON, HTML or text."""
+    kind = (response.headers.get("Content-Type") or "").lower()
+    text = response.content[:65536].decode("utf-8", "replace").strip()
+    word = None
+    if text[:1] in "{[\"" or "json" in kind:
+        try:
+            data = json.loads(text)
+        except ValueError:
+            data = None
+        if isinstance(data, dict):
+            word = data.get("error") if isinstance(data.get("error"), str) else None
+            lines = [data.get(key) for key in ("details", "error_description", "message", "Error")]
+            text = next((str(line) for line in lines if line), word or "")
+        elif isinstance(data, str):
+            text = data
+    if "html" in kind or text[:1] == "<":
+        title = re.search(r"<(?:title|h1|message)[^>]*>(.*?)</", text, re.I | re.S)
+        text = re.sub(r"<[^>]+>", " ", title.group(1) if title else text)
+    text = re.sub(r"[\x00-\x20\x7f]+", " ", text).strip()
+    # A URL in an error text may be a signed one.
+    text = re.sub(r"(https?://[^\s?]+)\?\S+", r"\1?...", text)
+    return word, text if len(text) <= 300 else text[:297] + "..."
+
+
+def _reasons(error):
+    """The chain of causes inside an exception of requests."""
+    seen = []
+    while error is not None and error not in seen:
+        seen.append(error)
+        yield error
+        nested = getattr(error, "reason", None)
+        if not isinstance(nested, Exception):
+            nested = next((arg for arg in getattr(error, "args", ()) if isinstance(arg, Exception)), None)
+        error = nested or error.__cause__
+
+
+def _never_sent(error):
+    """True only where the connection itself failed, so that no byte of the request can have arrived."""
+    return any(isinstance(reason, (NewConnectionError, ConnectTimeoutError, SSLError)) for reason in _reasons(error)) or (
+        isinstance(error, (requests.exceptions.ConnectTimeout, requests.exceptions.InvalidURL))
+    )
+
+
+def _root_reason(error):
+    for reason in _reasons(error):
+        if isinstance(reason, (MaxRetryError, requests.exceptions.RequestException)):
+            continue
+        found = re.search(r"\[Errno -?\d+\] ([\w ,'-]+)", str(reason))
+        if found:
+            return found.group(1).strip()
+    return "connection failed"

@@ -1,0 +1,102 @@
+# Copyright (c) 2026, Restorable Backups contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: no promise of stability is made to others.
+"""backup_import: ensure that an external backup is imported, once, by the marker of the request."""
+
+from __future__ import annotations
+
+from .._backup import engine_name, newest_first
+from .._errors import BackupError, OptionError, OutcomeUnknownError
+from .._http import check_url, without_query
+from .._markers import DONE, INTENT, MarkerBook
+from .._options import source_option, with_provider
+from .._values import format_time
+from .task import wait_for_backup
+
+SPEC = {
+    "argument_spec": with_provider(
+        source=source_option(required=True),
+        group={"type": "int", "required": True, "aliases": ["group_id"]},
+        engine={"type": "str", "required": True, "aliases": ["db_type"]},
+        remote_url={"type": "str", "required": True, "no_log": True, "aliases": ["url"]},
+        force={"type": "bool", "default": False},
+        state_dir={"type": "path"},
+        wait={"type": "bool", "default": False},
+        wait_timeout={"type": "int", "default": 7200},
+        wait_interval={"type": "int", "default": 30},
+    ),
+    "supports_check_mode": True,
+}
+
+
+def run(params, provider, context):
+    provider.require("import")
+    engine = engine_name(params["engine"])
+    if engine not in provider.engines:
+        raise OptionError("engine", "unknown engine %r; %s knows %s" % (engine, provider.name, ", ".join(provider.engines)))
+    url = params["remote_url"]
+    # The service fetches it, not we: whether plain http is good enough there is for the user to know.
+    check_url("remote_url", url, allow_http=True, allow_credentials=True)
+    source, group = params["source"], params["group"]
+    # A signature is made anew each time a URL is handed out: it does not make another import.
+    request = {"source": source, "group": group, "engine": engine, "remote_url": without_query(url)}
+    book = MarkerBook(params["state_dir"], "import", provider.name, provider.address, source)
+    if context.check_mode:
+        changed = _is_due(book.get(request), params, request)
+        return _result(request, changed, "The import would be asked for" if changed else _DONE_BEFORE)
+    with book.lock():
+        earlier = book.get(request)
+        if not _is_due(earlier, params, request):
+            return _result(request, False, _DONE_BEFORE, marker=earlier)
+        known = {backup.id for backup in provider.list_backups(source).backups} if params["wait"] else set()
+        now = context.now()
+        book.write(request, INTENT, now, request)
+        try:
+            message = provider.import_backup(source, group, engine, url)
+        except OutcomeUnknownError as error:
+            error.message += (
+                ". Whether the import into %s was started is unknown, and it is not sent again: look at the source's backups "
+                "(backup_info) and its page; force: true sends it once more" % source
+            )
+            raise
+        except BackupError:
+            book.restore(request, earlier)
+            raise
+        marker = book.write(request, DONE, now, request)
+    result = _result(request, True, "The import was asked for" + (": %s" % message if message else ""), marker=marker)
+    if params["wait"]:
+        backup = wait_for_backup(
+            lambda: newest_first(provider.list_backups(source).backups), known, [engine], params, context
+        )
+        result["backup"] = backup.to_result(context.now())
+    return result
+
+
+_DONE_BEFORE = "The import was asked for before"
+
+
+def _is_due(marker, params, request):
+    """True if the request is to be sent; raises BackupError if an earlier one's outcome is unknown."""
+    if marker is None or params["force"]:
+        return True
+    if marker.state == DONE:
+        return False
+    raise BackupError(
+        "An earlier run asked to import %s into %s at %s and died, or got no answer: whether it was carried out is unknown, "
+        "and nothing was sent. Look at the source's backups; then either force: true sends it again, or mark it as done by "
+        "setting state to done in %s" % (request["remote_url"], request["source"], format_time(marker.asked_at), marker.path),
+        code="in_doubt",
+    )
+
+
+def _result(request, changed, text, marker=None):
+    return {
+        "changed": changed,
+        "action": "created" if changed else "present",
+        "msg": text,
+        "request": request,
+        "evidence": {"markers": [marker.to_result()] if marker else []},
+        "diff": {"before": {"import": None if changed else request}, "after": {"import": request}},
+    }

@@ -1,0 +1,321 @@
+# Copyright (c) 2026, Restorable Backups contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: no promise of stability is made to others.
+"""Cloud 66, API v3. Facts are from the vendor's API documentation ("doc"), its Go client ("client"), or inferred."""
+
+from __future__ import annotations
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+from posixpath import dirname
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from .._backup import FAILED, OK, UNKNOWN, Backup, BackupFile, engine_name
+from .._errors import ApiError, OptionError
+from .._http import HttpClient, check_url
+from .._values import none_if_null, parse_time
+from ._base import Listing, Provider
+
+API_PATH = "/api/3"
+# Enough for 300,000 records; a server that announces more is not believed.
+MAX_PAGES = 10000
+PAGE_WORKERS = 16
+# Pages in a row without a record that was not seen before, after which a list is held to go in circles.
+_MAX_REPEATS = 3
+
+_STATUS = {0: OK, 1: FAILED}
+_RESTORE_STATUS = {0: "never", 1: "running", 2: "restored", 3: "failed"}
+_VERIFY_STATUS = {0: "never", 1: "running", 2: "verified", 3: "failed", 4: "error"}
+
+
+class Cloud66(Provider):
+    name = "cloud66"
+    engines = ("mysql", "postgresql", "redis", "mongodb")
+    capabilities = frozenset(("list", "get", "files", "fetch", "schedule", "import", "sources"))
+    instead = {
+        "unschedule": "the API has no call to list, change or delete a backup task; "
+        "delete it by hand in the Cloud 66 dashboard (the stack's Database Backups page)",
+    }
+
+    def __init__(self, client, address, allow_http=False):
+        self._client, self._address, self._allow_http = client, address, allow_http
+
+    @classmethod
+    def from_options(cls, params, on_warning):
+        base_url = api_base(params["api_url"])
+        check_url("api_url", base_url, params["allow_http"])
+        token = none_if_null(params["api_token"])
+        if not token:
+            raise OptionError("api_token", "no token given: set this option or the environment variable CLOUD66_TOKEN")
+        if not re.match(r"^[\x21-\x7e]+$", token):
+            raise OptionError("api_token", "holds blanks or control characters: was it pasted with a line break?")
+        account = none_if_null(params["account"])
+        seen = set()
+
+        def on_response(response):
+            text = response.headers.get("X-Cloud66-Warning")
+            if text and text not in seen:
+                seen.add(text)
+                on_warning("Cloud 66 says: %s" % text)
+
+        client = HttpClient(
+            base_url,
+            ("Authorization", "Bearer " + token),
+            headers={"X-Account": account} if account else None,
+            timeout=params["api_timeout"],
+            retries=params["api_retries"],
+            validate_certs=params["validate_certs"],
+            ca_path=params["ca_path"],
+            on_response=on_response,
+        )
+        return cls(client, "%s#%s" % (base_url, account or ""), params["allow_http"])
+
+    @property
+    def address(self):
+        return self._address
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def list_backups(self, source, group=None, engine=None):
+        params = {"group": group, "db_type": engine}
+        records, warnings = self._pages(_path("stacks", source, "backups"), params)
+        return Listing([self._backup(source, record) for record in records], warnings)
+
+    def get_backup(self, source, backup_id):
+        record = self._client.get(_path("stacks", source, "backups", backup_id)).data
+        return self._backup(source, _unwrap(record, dict, "a backup"))
+
+    def list_files(self, source, backup_id):
+        records, warnings = self._pages(_path("stacks", source, "backups", backup_id, "files"), {})
+        if warnings:
+            raise ApiError("The list of files of backup %s: %s" % (backup_id, "; ".join(warnings)), code="incomplete")
+        files = []
+        for record in records:
+            file_id = none_if_null(record.get("id"))
+            if file_id is not None:
+                name = none_if_null(record.get("name")) or file_id
+                files.append(BackupFile(str(file_id), str(name), _positive(record.get("size")), record))
+        return files
+
+    def file_url(self, source, backup_id, file_id):
+        answer = self._client.get(_path("stacks", source, "backups", backup_id, "files", file_id)).data
+        record = _unwrap(answer, dict, "a file's URL")
+        url = none_if_null(record.get("public_url"))
+        if record.get("ok") is False or not url:
+            raise ApiError(
+                "Cloud 66 gave no URL for file %s of backup %s: %s"
+                % (file_id, backup_id, none_if_null(record.get("message")) or "ok is false or the URL is empty"),
+                code="no_url",
+            )
+        url = mend_signature(url)
+        check_url("api_url", url, self._allow_http)
+        return url
+
+    def list_sources(self):
+        records, warnings = self._pages("/stacks", {})
+        return [dict(record, id=str(record.get("uid")), name=record.get("name")) for record in records if record.get("uid")]
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def create_task(self, source, request):
+        body = {
+            "db_type": ",".join(request.engines) or "all",
+            "frequency": request.frequency,
+            "keep_count": request.keep_count,
+            "gzip": request.gzip,
+            "excluded_tables": None if request.excluded_tables is None else ",".join(sorted(request.excluded_tables)),
+            "run_on_replica_server": request.run_on_replica,
+            "logical_backup": request.logical_backup,
+        }
+        return self._post(source, {key: value for key, value in body.items() if value is not None})
+
+    def import_backup(self, source, group, engine, url):
+        return self._post(source, {"group": group, "db_type": engine, "remote_url": url})
+
+    def _post(self, source, body):
+        answer = self._client.post(_path("stacks", source, "backups"), body)
+        record = answer.data.get("response", answer.data) if isinstance(answer.data, dict) else {}
+        if not isinstance(record, dict):
+            record = {}
+        message = none_if_null(record.get("message")) or ""
+        if record.get("ok") is False:
+            raise ApiError("Cloud 66 refused: %s" % (message or "the answer says ok: false"), code="not_ok")
+        return message
+
+    # -- records ---------------------------------------------------------------------------------------------------
+
+    def _backup(self, source, record):
+        engine = none_if_null(record.get("db_type"))
+        engine = engine_name(engine) if engine else None
+        database = none_if_null(record.get("database_name"))
+        location = none_if_null(record.get("storage_path"))
+        skipped = record.get("skip_tables")
+        logical = record.get("logical_backup")
+        return Backup(
+            id=str(record["id"]) if none_if_null(record.get("id")) is not None else location or "",
+            provider=self.name,
+            source=source,
+            series=_series_key(location, engine, database),
+            engine=engine,
+            database=database,
+            status=_status(record.get("backup_status"), _STATUS) or UNKNOWN,
+            created_at=_moment(record),
+            size_bytes=_positive(record.get("backup_size")),
+            verify_status=_status(record.get("verify_status"), _VERIFY_STATUS),
+            restore_status=_status(record.get("restore_status"), _RESTORE_STATUS),
+            location=location,
+            message=none_if_null(record.get("backup_result")),
+            excluded_tables=None if skipped is None else frozenset(name for name in re.split(r"[,\s]+", str(skipped)) if name),
+            logical=logical if isinstance(logical, bool) else None,
+            raw=record,
+        )
+
+    # -- pages -----------------------------------------------------------------------------------------------------
+
+    def _pages(self, path, params):
+        """All records of a list, each once, in page order, and warnings. At most MAX_PAGES pages are read.
+
+        The first page tells how many there are; the others are then fetched together, and kept in page order. Records
+        that moved to another page meanwhile are seen twice and kept once.
+        """
+        first = self._page(path, params, 1)
+        known, records = set(), []
+        _add_new(first.records, known, records)
+        number = 1
+        if first.pages and first.pages > 1:
+            if first.pages > MAX_PAGES:
+                raise ApiError("GET %s announces %d pages; that is not believed" % (path, first.pages), code="paging")
+            rest = range(2, first.pages + 1)
+            with ThreadPoolExecutor(min(PAGE_WORKERS, len(rest))) as pool:
+                page = None
+                for page in pool.map(lambda n: self._page(path, params, n), rest):
+                    _add_new(page.records, known, records)
+            number = first.pages
+        else:
+            page = first
+        repeats = 0
+        while page.has_next:
+            number += 1
+            page = self._page(path, params, number)
+            repeats = 0 if _add_new(page.records, known, records) else repeats + 1
+            if repeats >= _MAX_REPEATS or number > MAX_PAGES:
+                raise ApiError(
+                    "GET %s goes in circles: page %d brings nothing new and yet announces another; "
+                    "no list is taken as complete" % (path, number),
+                    code="paging",
+                )
+        warnings = []
+        # "count" is documented only by samples of one page: where it equals that page's length it says nothing of all.
+        if first.count is not None and first.count > len(records) and first.count != len(first.records):
+            warnings.append(
+                "%s lists %d records but announces %d: some may have moved or gone while the pages were read"
+                % (path, len(records), first.count)
+            )
+        return records, warnings
+
+    def _page(self, path, params, number):
+        query = {key: value for key, value in params.items() if value is not None}
+        if number > 1:
+            query["page"] = number
+        return _Page(self._client.get(path, query).data, number)
+
+
+class _Page:
+    """One page of a list: enveloped with or without pagination, or a bare list."""
+
+    def __init__(self, data, number):
+        self.records = [record for record in _unwrap(data, list, "a list") if isinstance(record, dict)]
+        pagination = data.get("pagination") if isinstance(data, dict) else None
+        pagination = pagination if isinstance(pagination, dict) else {}
+        self.pages = _positive(pagination.get("pages"))
+        self.count = _positive(pagination.get("count"))
+        following = _positive(pagination.get("next"))
+        # client: it goes on while current < next, and stops where pagination is missing
+        self.has_next = following is not None and following > number
+
+
+def api_base(url):
+    """The API's base from a host, an address, or an address with /api/3 (documented form)."""
+    url = (none_if_null(url) or "").rstrip("/")
+    if "://" not in url:
+        url = "https://" + url
+    parts = urlsplit(url)
+    path = parts.path.rstrip("/")
+    if not path.endswith(API_PATH):
+        path += API_PATH
+    return urlunsplit((parts.scheme.lower(), parts.netloc, path, "", ""))
+
+
+def mend_signature(url):
+    """Undo the double encoding of the documented signed URLs (C(%252F)), in the query only; never in the path."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(query=re.sub(r"%25([0-9A-Fa-f]{2})", r"%\1", parts.query)))
+
+
+def _path(*segments):
+    return "".join("/" + quote(str(segment), safe="") for segment in segments)
+
+
+def _unwrap(data, kind, what):
+    """The ``response`` inside the documented envelope, or the bare value; ApiError where it is neither."""
+    if isinstance(data, dict) and "response" in data:
+        data = data["response"]
+        if data is None and kind is list:
+            return []
+    elif kind is dict and isinstance(data, dict) and "error" in data:
+        data = None
+    if not isinstance(data, kind):
+        raise ApiError("Cloud 66 answered with JSON that is not %s" % what, code="bad_shape")
+    return data
+
+
+def _add_new(page, known, records):
+    """Append the records not seen before; True if there was one, or if the page was empty and so ends nothing."""
+    found = False
+    for record in page:
+        key = record.get("uid") if record.get("id") is None else record.get("id")
+        if key is None:
+            key = repr(sorted(record.items()))
+        if key not in known:
+            known.add(key)
+            records.append(record)
+            found = True
+    return found
+
+
+def _positive(value):
+    """A whole number above 0, also from text, else None: 0 stands for "unknown" in this API's sizes (doc samples)."""
+    try:
+        number = int(value)
+    except (TypeError, ValueError):
+        return None
+    return number if number > 0 else None
+
+
+def _status(value, names):
+    try:
+        return names.get(int(value), UNKNOWN)
+    except (TypeError, ValueError):
+        return None
+
+
+def _moment(record):
+    for name in ("backup_date_iso", "created_at_iso"):
+        try:
+            moment = parse_time(record.get(name))
+        except (TypeError, ValueError):
+            moment = None
+        if moment:
+            return moment
+    return None
+
+
+def _series_key(location, engine, database):
+    """The folder of a backup's location: the dump tool's trigger in it is constant for a task (inferred).
+
+    Without a location, engine and database stand in.
+    """
+    folder = dirname(location.rstrip("/")) if location else ""
+    return folder or "/".join((engine or "unknown", database or "-"))

@@ -1,0 +1,128 @@
+# Copyright (c) 2026, Restorable Backups contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: no promise of stability is made to others.
+"""Base of the action plugins: modules that run in the controller's own process.
+
+Ansible applies neither environment fallbacks of a task's ``environment`` nor ``no_log`` to action plugins by itself;
+both are done here, and every typed error becomes a failed result here.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+from ansible.errors import AnsibleActionFail
+from ansible.module_utils.basic import missing_required_lib
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.common.parameters import remove_values
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ..module_utils._errors import BackupError, MissingLibraryError
+from ..module_utils._operations import Context
+from ..module_utils._options import check_shared
+from ..module_utils._providers import connect
+
+display = Display()
+_HIDDEN = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
+_SPEC_RULES = ("mutually_exclusive", "required_together", "required_one_of", "required_if", "required_by")
+
+
+class ControllerAction(ActionBase):
+    """Runs an operation with validated options; a subclass names its SPEC and its work."""
+
+    TRANSFERS_FILES = False
+    _supports_check_mode = True
+    _supports_diff = True
+    _supports_async = False
+    _requires_connection = False
+
+    spec = {}
+
+    def operate(self, params, provider, context, task_vars):
+        """The module's result. May raise BackupError."""
+        raise NotImplementedError
+
+    def run(self, tmp=None, task_vars=None):
+        result = super().run(tmp, task_vars)
+        del tmp
+        if self._task.async_val:
+            raise AnsibleActionFail(
+                "%s runs on the controller and cannot be detached with async; use wait and wait_timeout, or throttle"
+                % self._task.action
+            )
+        warnings, secrets = [], set()
+        try:
+            params, secrets = self._validated()
+            register_secrets(secrets)
+            provider = connect(params, warnings.append)
+            context = Context(
+                check_mode=self._task.check_mode,
+                warn=warnings.append,
+                progress=lambda text: display.display(hide(text, secrets)),
+            )
+            result.update(self.operate(params, provider, context, task_vars or {}))
+        except MissingLibraryError as error:
+            result.update(failed=True, msg=missing_required_lib(error.library), exception=error.traceback)
+        except BackupError as error:
+            result.update(failed=True, changed=False, msg=error.message, failure=error.to_failure())
+        if warnings:
+            result["warnings"] = list(dict.fromkeys(result.get("warnings", []) + warnings))
+        return remove_values(result, secrets) if secrets else result
+
+    def _validated(self):
+        """(validated options, secrets found in them)."""
+        arguments = self._task.args.copy()
+        spec = self.spec["argument_spec"]
+        if self._task.environment and any(self._task.environment):
+            arguments = self._with_task_environment(arguments, spec)
+        validator = ArgumentSpecValidator(spec, **{rule: self.spec[rule] for rule in _SPEC_RULES if rule in self.spec})
+        validation = validator.validate(arguments)
+        secrets = set(validation._no_log_values)  # pylint: disable=protected-access  # no public way to them
+        if validation.error_messages:
+            raise BackupError(
+                "Invalid options: %s" % hide("; ".join(validation.error_messages), secrets), code="bad_option"
+            )
+        params = validation.validated_parameters
+        check_shared(params)
+        return params, secrets | signatures_of(secrets)
+
+    def _with_task_environment(self, arguments, spec):
+        """Options from the task's own ``environment``, which would reach a module but not an action plugin."""
+        environment = {}
+        self._compute_environment_string(environment)
+        for option, about in spec.items():
+            names = about["fallback"][1] if "fallback" in about else ()
+            given = any(name in arguments for name in [option] + list(about.get("aliases", ())))
+            value = next((environment[name] for name in names if name in environment), None)
+            if not given and value is not None:
+                arguments[option] = value
+        return arguments
+
+
+def signatures_of(secrets):
+    """The query strings of secrets that are URLs: they are the secret part, wherever they turn up alone."""
+    return {query for query in (urlsplit(text).query for text in secrets if "://" in text) if len(query) > 3}
+
+
+def hide(text, secrets):
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        text = text.replace(secret, _HIDDEN)
+    return re.sub(r"(https?://[^\s?'\"]+)\?[^\s'\"]+", r"\1?" + _HIDDEN, text)
+
+
+def register_secrets(secrets):
+    """Tell ansible-core of secrets where it has a register for them (2.22 and later)."""
+    for secret in secrets:
+        _register(secret)
+
+
+try:
+    from ansible.module_utils.secrets import register_secret as _register
+except ImportError:
+
+    def _register(secret):
+        """Older cores have no register; the results are cleaned here all the same."""
