@@ -29,6 +29,7 @@ PROVIDER_OPTIONS = {
     "api_retries": {"type": "int", "default": 4},
     "allow_http": {"type": "bool", "default": False},
 }
+STATE_DIR_OPTION = {"type": "path", "fallback": (env_fallback, ["RESTORABLE_STATE_DIR"])}
 
 
 def with_provider(**options):

@@ -11,7 +11,7 @@ from .._backup import engine_name, newest_first
 from .._errors import BackupError, OptionError, OutcomeUnknownError
 from .._http import check_url, without_query
 from .._markers import DONE, INTENT, MarkerBook
-from .._options import source_option, with_provider
+from .._options import STATE_DIR_OPTION, source_option, with_provider
 from .._values import format_time
 from .task import wait_for_backup
 
@@ -22,7 +22,7 @@ SPEC = {
         engine={"type": "str", "required": True, "aliases": ["db_type"]},
         remote_url={"type": "str", "required": True, "no_log": True, "aliases": ["url"]},
         force={"type": "bool", "default": False},
-        state_dir={"type": "path"},
+        state_dir=STATE_DIR_OPTION,
         wait={"type": "bool", "default": False},
         wait_timeout={"type": "int", "default": 7200},
         wait_interval={"type": "int", "default": 30},

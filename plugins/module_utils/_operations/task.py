@@ -21,7 +21,7 @@ from .._backup import FAILED, TaskRequest, engine_name, newest_first
 from .._errors import BackupError, OptionError, OutcomeUnknownError, UnavailableError
 from .._evidence import drifts, is_live, request_drifts, series_of_engine
 from .._markers import DONE, INTENT, Marker, MarkerBook
-from .._options import duration, source_option, with_provider
+from .._options import STATE_DIR_OPTION, duration, source_option, with_provider
 from .._schedule import Schedule
 from .._values import format_duration, format_time
 
@@ -39,7 +39,7 @@ SPEC = {
         allow_additional={"type": "bool", "default": False},
         recreate_stalled={"type": "bool", "default": False},
         evidence={"type": "str", "default": "marker", "choices": ["marker", "api"]},
-        state_dir={"type": "path"},
+        state_dir=STATE_DIR_OPTION,
         grace={"type": "str"},
         wait={"type": "bool", "default": False},
         wait_timeout={"type": "int", "default": 7200},

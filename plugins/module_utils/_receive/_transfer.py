@@ -1,0 +1,358 @@
+# Copyright (c) 2026, Restorable Backups contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: no promise of stability is made to others.
+"""Bringing parts in: several at once, for no longer than a slice of time, hashed as soon as they are in order."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import random
+import shutil
+import threading
+import time
+from collections import deque
+
+from ._failures import ReceiveError, cannot
+from ._storage import FINAL, TRANSIENT, StorageError
+
+CHUNK = 1 << 20
+# What a slow storage has sent is put away this often.
+_LINGER = 0.25
+# The disk is kept busy in the background, so that little is left to flush at the end.
+_FLUSH_EVERY = 5.0
+# After the end of a slice, a connection that sends nothing is cut after so many seconds.
+_GRACE = 1.0
+
+
+class SourceChanged(Exception):
+    """The storage now holds a part of another size; what lies behind it must be put elsewhere."""
+
+    def __init__(self, index):
+        super().__init__(index)
+        self.index = index
+
+
+class Transfer:
+    """One slice of work on a Partial.
+
+    ``outcomes`` holds per part number (kind, message): ("done", ""), ("paused", ""), or one of the storage's kinds.
+    """
+
+    def __init__(self, partial, storage, urls, names, workers=4, seconds=None, expected_bytes=None, tries=5):
+        self.partial, self.storage = partial, storage
+        self.outcomes, self.received, self.unmeasured = {}, 0, []
+        self._urls, self._names = urls, names
+        self._workers = max(1, workers)
+        self._deadline = None if seconds is None else time.monotonic() + seconds
+        self._expected_bytes = expected_bytes
+        # Tries of a part in a row that bring no byte, before its last problem is the answer.
+        self._tries = tries
+        self._queue = deque(index for index in sorted(urls) if not partial.parts[index].complete)
+        self._bodies = {}
+        self._stop = threading.Event()
+        self._problem = None
+
+    def run(self):
+        """Raises ReceiveError for what no further try or URL can mend."""
+        self._check_space(self._expected_bytes)
+        threads = [
+            threading.Thread(target=self._guarded, args=(self._work,), daemon=True)
+            for _worker in range(min(self._workers, len(self._queue)))
+        ]
+        flusher = threading.Thread(target=self._guarded, args=(self._flush_now_and_then,), daemon=True)
+        for thread in threads + [flusher]:
+            thread.start()
+        for thread in threads:
+            thread.join(None if self._deadline is None else max(0.0, self._deadline + _GRACE - time.monotonic()))
+        while any(thread.is_alive() for thread in threads):
+            with self.partial.changed:
+                stuck = [body for body in self._bodies.values() if body.resumable]
+                self.partial.changed.notify_all()
+            for body in stuck:
+                body.abort()
+            for thread in threads:
+                thread.join(0.2)
+        self._stop.set()
+        with self.partial.changed:
+            self.partial.changed.notify_all()
+        flusher.join()
+        if isinstance(self._problem, SourceChanged):
+            with self.partial.changed:
+                self.partial.forget_from(self._problem.index)
+        elif self._problem is not None:
+            raise self._problem
+
+    # -- threads ---------------------------------------------------------------------------------------------------
+
+    def _guarded(self, work):
+        try:
+            work()
+        except Exception as problem:  # pylint: disable=broad-exception-caught  # the main thread raises it
+            with self.partial.changed:
+                self._problem = self._problem or _in_words(problem, self.partial.folder)
+                self._stop.set()
+                self.partial.changed.notify_all()
+
+    def _work(self):
+        buffer = bytearray(CHUNK)
+        while not self._over():
+            try:
+                index = self._queue.popleft()
+            except IndexError:
+                return
+            kind, message = self._fetch(index, memoryview(buffer))
+            with self.partial.changed:
+                self.outcomes[index] = kind, message
+                if kind in (FINAL, TRANSIENT):
+                    self._stop.set()
+                self.partial.changed.notify_all()
+
+    def _flush_now_and_then(self):
+        while not self._stop.wait(_FLUSH_EVERY):
+            self.partial.flush()
+
+    # -- one part --------------------------------------------------------------------------------------------------
+
+    def _fetch(self, index, buffer):
+        base = self._wait_for_place(index)
+        if base is None:
+            return "paused", ""
+        part = self.partial.parts[index]
+        barren = 0
+        while True:
+            before = part.have
+            try:
+                if not self._attempt(index, base, buffer):
+                    return "paused", ""
+                self.partial.seal(index)
+                return "done", ""
+            except StorageError as error:
+                if error.kind != TRANSIENT:
+                    return error.kind, error.message
+                barren = 1 if part.have > before else barren + 1
+                if self._over():
+                    return "paused", error.message
+                if barren >= self._tries:
+                    return TRANSIENT, error.message
+                self._stop.wait(min(self._left(), 0.5 * 2 ** (barren - 1) * random.uniform(0.5, 1.0)))
+                if self._over():
+                    return "paused", error.message
+
+    def _wait_for_place(self, index):
+        """Where the part goes, once the sizes of those before it are known. None if that cannot be in this slice."""
+        partial = self.partial
+        with partial.changed:
+            while True:
+                base = partial.base(index)
+                if base is not None or self._over():
+                    return base
+                unknown = [before for before in range(index) if partial.parts[before].size is None]
+                if any(before in self.outcomes or before not in self._urls for before in unknown):
+                    return None
+                partial.changed.wait(1.0)
+
+    def _attempt(self, index, base, buffer):
+        """True when the part is complete, False when the slice is over."""
+        partial, part = self.partial, self.partial.parts[index]
+        if part.have and not part.validator:
+            with partial.changed:
+                partial.forget(index)
+        body = self.storage.open(self._urls[index], part.have, part.validator)
+        try:
+            with partial.changed:
+                self._bodies[index] = body
+                self._accept(index, body)
+            return self._copy(index, base, body, buffer)
+        finally:
+            with partial.changed:
+                del self._bodies[index]
+            body.close()
+
+    def _accept(self, index, body):
+        """Compare what the storage is about to send with what is here."""
+        partial, part = self.partial, self.partial.parts[index]
+        if body.start and body.validator != part.validator:
+            partial.forget(index)
+            raise StorageError(TRANSIENT, "storage %s changed part %s meanwhile" % (body.host, self._names[index]))
+        if part.size is not None and body.total is not None and part.size != body.total:
+            raise SourceChanged(index)
+        if not body.start and part.have:
+            partial.forget(index)
+        partial.describe(index, body.total if body.total is not None else part.size, body.validator)
+        self._check_space(None)
+
+    def _copy(self, index, base, body, buffer):
+        partial, part = self.partial, self.partial.parts[index]
+        ended = False
+        while not ended:
+            filled, since = 0, time.monotonic()
+            try:
+                while filled < CHUNK:
+                    count = body.read_into(buffer[filled:])
+                    if not count:
+                        ended = True
+                        break
+                    filled += count
+                    if time.monotonic() - since > _LINGER:
+                        break
+            finally:
+                # What came before a connection broke counts.
+                if filled:
+                    self._keep(index, base, buffer[:filled])
+            if not ended and part.size != part.have and (self._stop.is_set() or (body.resumable and self._over())):
+                return False
+        if part.size is None:
+            with partial.changed:
+                partial.describe(index, part.have, part.validator)
+            if not body.measured:
+                self.unmeasured.append(index)
+        if part.have < part.size:
+            raise StorageError(
+                TRANSIENT,
+                "storage %s sent %d of %d bytes of part %s" % (body.host, part.have, part.size, self._names[index]),
+            )
+        return True
+
+    def _keep(self, index, base, view):
+        part = self.partial.parts[index]
+        if part.size is not None and part.have + len(view) > part.size:
+            raise StorageError(FINAL, "the storage sent more bytes of part %s than it announced" % self._names[index])
+        self.partial.write(index, base, view)
+        with self.partial.changed:
+            self.received += len(view)
+
+    # -- time and space --------------------------------------------------------------------------------------------
+
+    def _left(self):
+        return 3600.0 if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+
+    def _over(self):
+        return self._stop.is_set() or self._left() <= 0
+
+    def _check_space(self, expected):
+        """Refuse what cannot fit, as far as sizes are known."""
+        partial = self.partial
+        known = [part for part in partial.parts if part.size is not None]
+        needed = sum(part.size - part.have for part in known)
+        if expected is not None and len(known) < len(partial.parts):
+            needed = max(needed, expected - partial.have)
+        free_space(os.path.dirname(partial.folder), needed)
+
+
+class Hasher(threading.Thread):
+    """Follows the parts in their order, in the files: hashes what is there and waits for more.
+
+    Reading back what was just written costs little, and the same code serves parts that came in out of order, in an
+    earlier slice or an earlier run. ``whole`` and ``each`` (per part, None unless wanted) are there after ``finish``.
+    """
+
+    def __init__(self, partial, each):
+        super().__init__(daemon=True)
+        self.partial = partial
+        self.whole, self.each = None, None
+        self._want_each = each
+        self._stop = False
+        self._problem = None
+
+    def run(self):
+        try:
+            while not self._stop and not self._pass():
+                pass
+        except Exception as problem:  # pylint: disable=broad-exception-caught  # finish() raises it
+            self._problem = problem
+
+    def finish(self):
+        """Wait for the end of the last part; all of them must be complete."""
+        self.join()
+        if self._problem is not None:
+            raise _in_words(self._problem, self.partial.folder)
+        return self.whole, self.each
+
+    def cancel(self):
+        with self.partial.changed:
+            self._stop = True
+            self.partial.changed.notify_all()
+        self.join()
+
+    def _pass(self):
+        """One reading from the first byte. False if bytes it had read were given up meanwhile."""
+        partial = self.partial
+        generation, whole, each = partial.generation, hashlib.sha256(), []
+        buffer = memoryview(bytearray(CHUNK))
+        for index, part in enumerate(partial.parts):
+            one = hashlib.sha256() if self._want_each else None
+            base = done = 0
+            file = None
+            try:
+                while True:
+                    with partial.changed:
+                        while not self._stop and generation == partial.generation and part.have <= done:
+                            if part.complete:
+                                break
+                            partial.changed.wait(1.0)
+                        if self._stop or generation != partial.generation:
+                            return False
+                        there, ended = part.have, part.complete
+                        base = partial.base(index)
+                    if there > done and file is None:
+                        file = open(partial.path(index), "rb", buffering=0)  # pylint: disable=consider-using-with
+                        file.seek(base)
+                    while done < there:
+                        count = file.readinto(buffer[: there - done])
+                        if not count:
+                            raise ReceiveError("changed", "the partial file was cut short by someone else")
+                        whole.update(buffer[:count])
+                        if one is not None:
+                            one.update(buffer[:count])
+                        done += count
+                        if self._stop:
+                            return False
+                    if ended:
+                        break
+            finally:
+                if file is not None:
+                    file.close()
+            each.append(one.hexdigest() if one is not None else None)
+        with partial.changed:
+            if generation != partial.generation:
+                return False
+        self.whole = whole.hexdigest()
+        self.each = each
+        return True
+
+
+def free_space(folder, needed):
+    """Raise ReceiveError where the file system of the folder has no room for so many bytes."""
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise ReceiveError(
+            "no_space",
+            "not enough free space in %s: %d bytes are still to come, %d are free" % (folder, needed, free),
+            needed_bytes=needed,
+            free_bytes=free,
+        )
+
+
+def hash_file(path):
+    """(size, sha256) of a file, whatever its size."""
+    found, size = hashlib.sha256(), 0
+    buffer = memoryview(bytearray(CHUNK))
+    with open(path, "rb", buffering=0) as file:
+        while True:
+            count = file.readinto(buffer)
+            if not count:
+                return size, found.hexdigest()
+            found.update(buffer[:count])
+            size += count
+
+
+def _in_words(problem, folder):
+    if isinstance(problem, OSError):
+        if problem.errno == errno.ENOENT:
+            return ReceiveError("changed", "someone else removed %s while it was written to" % folder)
+        return cannot("write to", os.path.dirname(folder), problem)
+    return problem
