@@ -290,11 +290,10 @@ def sandbox(stage: Stage) -> Iterator[dict]:
 
 def molecule(stage: Stage) -> None:
     """the role's molecule scenarios"""
-    extensions = COLLECTION / "extensions"
-    scenarios = [file.parent.name for file in extensions.glob("molecule/*/molecule.yml")]
+    scenarios = [file.parent.name for file in COLLECTION.glob("extensions/molecule/*/molecule.yml")]
     if not scenarios:
         raise Broken("no scenario in extensions/molecule")
-    code, _output = stage.run("molecule", "test", "--all", cwd=extensions)
+    code, _output = stage.run("molecule", "test", "--all")
     stage.count(code == 0)
 
 
