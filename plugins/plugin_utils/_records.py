@@ -44,6 +44,11 @@ _BACKUP_FIELDS = (
     "verify_status",
     "restore_status",
 )
+# What newer ansible-core puts before the words of whoever raised the error.
+_WRAPPING = re.compile(
+    r"^Task failed: (?:Finalization of task args for '\S+' failed: )?(?:Error while resolving value for '\w+': )?"
+    r"(?:The filter plugin '\S+' failed: )?"
+)
 _URL_QUERY = re.compile(r"(https?://[^\s?'\"]+)\?[^\s'\"]+")
 
 
@@ -122,7 +127,7 @@ def _failed(result):
 def _error(step, result):
     failure = result.get("failure") or {}
     code = failure.get("code") or (UNREACHABLE if result.get("unreachable") else "failed")
-    message = str(result.get("msg") or "The task failed without a message.")
+    message = _WRAPPING.sub("", str(result.get("msg") or "")) or "The task failed without a message."
     # The modules redact what they know of; an error of something else may quote a signed URL.
     return {"step": step, "code": code, "message": _URL_QUERY.sub(r"\1?...", message)}
 

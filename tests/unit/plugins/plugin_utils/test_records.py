@@ -117,6 +117,19 @@ def test_no_signed_url_in_a_record():
     assert record["errors"][0]["message"] == "GET https://storage.example/x.tar?... failed"
 
 
+@pytest.mark.parametrize(
+    "wrapping",
+    [
+        "",
+        "Task failed: ",
+        "Task failed: Finalization of task args for 'a.b.c' failed: Error while resolving value for 'source': "
+        "The filter plugin 'ansible.builtin.mandatory' failed: ",
+    ],
+)
+def test_an_error_is_told_in_its_own_words(wrapping):
+    assert make(check={"failed": True, "msg": wrapping + "Set it."})["errors"][0]["message"] == "Set it."
+
+
 def test_the_summary_says_a_message_once():
     failed = {"failed": True, "msg": "refused"}
     assert records.summary(make(task=failed, check=failed)) == "error: task and check: refused"
