@@ -255,12 +255,12 @@ class Hasher(threading.Thread):
         self.partial = partial
         self.whole, self.each = None, None
         self._want_each = each
-        self._stop = False
+        self._cancelled = False
         self._problem = None
 
     def run(self):
         try:
-            while not self._stop and not self._pass():
+            while not self._cancelled and not self._pass():
                 pass
         except Exception as problem:  # pylint: disable=broad-exception-caught  # finish() raises it
             self._problem = problem
@@ -274,7 +274,7 @@ class Hasher(threading.Thread):
 
     def cancel(self):
         with self.partial.changed:
-            self._stop = True
+            self._cancelled = True
             self.partial.changed.notify_all()
         self.join()
 
@@ -290,11 +290,11 @@ class Hasher(threading.Thread):
             try:
                 while True:
                     with partial.changed:
-                        while not self._stop and generation == partial.generation and part.have <= done:
+                        while not self._cancelled and generation == partial.generation and part.have <= done:
                             if part.complete:
                                 break
                             partial.changed.wait(1.0)
-                        if self._stop or generation != partial.generation:
+                        if self._cancelled or generation != partial.generation:
                             return False
                         there, ended = part.have, part.complete
                         base = partial.base(index)
@@ -309,7 +309,7 @@ class Hasher(threading.Thread):
                         if one is not None:
                             one.update(buffer[:count])
                         done += count
-                        if self._stop:
+                        if self._cancelled:
                             return False
                     if ended:
                         break
