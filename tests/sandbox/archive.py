@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import itertools
 import os
 import string
@@ -111,13 +110,3 @@ def write_noise(target: Path, trigger: str, size: int) -> str:
         stream.flush()
         os.fsync(stream.fileno())
     return found.hexdigest()
-
-
-def tar_bytes(trigger: str, name: str, content: bytes, mtime: int = 0) -> bytes:
-    """The same layout in memory, for small things."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as tar:
-        member = _member(f"{trigger}/databases/{name}", mtime)
-        member.size = len(content)
-        tar.addfile(member, io.BytesIO(content))
-    return buffer.getvalue()

@@ -10,23 +10,23 @@ import json
 import secrets
 import sqlite3
 import time
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from .archive import Part
 from .clock import iso
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+-- Columns in the order of the classes below.
 CREATE TABLE IF NOT EXISTS stacks (
-    uid TEXT PRIMARY KEY, name TEXT, environment TEXT, account INTEGER, engine TEXT, database TEXT, running INTEGER);
+    uid TEXT PRIMARY KEY, name TEXT, environment TEXT, account INTEGER, engine TEXT, database TEXT, running BOOLEAN);
 CREATE TABLE IF NOT EXISTS groups (id INTEGER PRIMARY KEY AUTOINCREMENT, stack TEXT);
 CREATE TABLE IF NOT EXISTS tasks (
     id INTEGER PRIMARY KEY AUTOINCREMENT, stack TEXT, group_id INTEGER, db_type TEXT, storage_trigger TEXT,
-    frequency TEXT, next_run INTEGER, keep_count INTEGER, gzip INTEGER, excluded_tables TEXT, replica INTEGER,
-    logical INTEGER, created_at INTEGER, request TEXT);
+    frequency TEXT, next_run INTEGER, keep_count INTEGER, gzip BOOLEAN, excluded_tables TEXT, replica BOOLEAN,
+    logical BOOLEAN, created_at INTEGER, request TEXT);
 CREATE TABLE IF NOT EXISTS backups (
     id INTEGER PRIMARY KEY AUTOINCREMENT, stack TEXT, task INTEGER, group_id INTEGER, db_type TEXT, kind TEXT,
     taken_at INTEGER, storage_path TEXT UNIQUE, record TEXT, overrides TEXT, archive TEXT, size INTEGER, parts TEXT);
@@ -41,8 +41,7 @@ def identity(*words: str) -> str:
     return hashlib.md5(":".join(("restorable sandbox", *words)).encode(), usedforsecurity=False).hexdigest()
 
 
-@dataclass(frozen=True)
-class Stack:
+class Stack(NamedTuple):
     uid: str
     name: str
     environment: str
@@ -64,8 +63,7 @@ class Stack:
         return f"{identity('bucket', self.uid)}/backups/{identity('folder', self.uid)}"
 
 
-@dataclass(frozen=True)
-class Task:
+class Task(NamedTuple):
     """A standing order for one engine. Without ``frequency`` it never runs by itself: what imports belong to."""
 
     id: int
@@ -88,8 +86,7 @@ class Task:
         return [name.strip() for name in self.excluded_tables.split(",") if name.strip()]
 
 
-@dataclass(frozen=True)
-class Backup:
+class Backup(NamedTuple):
     id: int
     stack: str
     task: int | None
@@ -126,17 +123,13 @@ class Backup:
         return record
 
 
-def _row(cls: type, cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> Any:
-    values = {column[0]: value for column, value in zip(cursor.description, row)}
-    for name, kind in cls.__annotations__.items():
-        if kind == "bool":
-            values[name] = bool(values[name])
-    return cls(**values)
+sqlite3.register_converter("BOOLEAN", lambda value: value != b"0")
 
 
 class Catalogue:
     def __init__(self, path: Path) -> None:
-        self._db = sqlite3.connect(path, isolation_level=None)
+        self._db = sqlite3.connect(path, isolation_level=None, detect_types=sqlite3.PARSE_DECLTYPES)
+        self._totals: dict[str, int] = {}
         # No fsync: what has been committed survives the death of this process, which is all that is promised.
         self._db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;" + SCHEMA)
         for table, last in FIRST_IDS.items():
@@ -154,8 +147,7 @@ class Catalogue:
         self._db.execute("ROLLBACK" if kind else "COMMIT")
 
     def _all(self, cls: type, sql: str, *values: Any) -> list[Any]:
-        cursor = self._db.execute(sql, values)
-        return [_row(cls, cursor, row) for row in cursor]
+        return [cls(*row) for row in self._db.execute(sql, values)]
 
     def _one(self, cls: type, sql: str, *values: Any) -> Any | None:
         found = self._all(cls, sql, *values)
@@ -176,11 +168,11 @@ class Catalogue:
     def add_stack(self, name: str, environment: str, account: int, engine: str) -> None:
         """A new stack owns a group with an unscheduled job, so that there is something to import into."""
         uid = identity("stack", name, environment)
-        if self.stack(uid):
-            return
-        with self as db:
-            db.execute("INSERT INTO stacks VALUES (?, ?, ?, ?, ?, ?, 1)", (uid, name, environment, account, engine, name))
-        self.add_group(self.stack(uid), {}, None, int(time.time()))
+        self._db.execute("INSERT INTO stacks VALUES (?, ?, ?, ?, ?, ?, 1) ON CONFLICT DO NOTHING",
+                         (uid, name, environment, account, engine, name))
+        stack = self.stack(uid)
+        if stack and not self.groups(uid):
+            self.add_group(stack, {}, None, int(time.time()))
 
     def stack(self, uid: str) -> Stack | None:
         return self._one(Stack, "SELECT * FROM stacks WHERE uid = ?", uid)
@@ -239,6 +231,7 @@ class Catalogue:
         """Each entry: kind, db_type, group, folder, taken_at; optional task, logical, skip_tables, failure, archive,
         size, parts, extra."""
         ids = []
+        self._totals.clear()
         with self as db:
             for entry in entries:
                 path, taken_at = self.free_path(entry["folder"], int(entry["taken_at"]))
@@ -282,16 +275,20 @@ class Catalogue:
     def backups(self, uid: str, group: int | None = None, db_type: str | None = None, start: int = 0,
                 stop: int | None = None) -> tuple[list[Backup], int]:
         """A stretch of a stack's backups, newest first, and how many there are in all."""
-        where, values = "stack = ?", [uid]
+        where = "stack = ?"
+        values: list[Any] = [uid]
         for column, value in (("group_id", group), ("db_type", db_type)):
             if value is not None:
                 where += f" AND {column} = ?"
                 values.append(value)
-        total = self._db.execute(f"SELECT count(*) FROM backups WHERE {where}", values).fetchone()[0]
+        key = str((where, values))
+        if key not in self._totals:
+            count = self._db.execute(f"SELECT count(*) FROM backups WHERE {where}", values)
+            self._totals[key] = count.fetchone()[0]
         limit = -1 if stop is None else stop - start
         found = self._all(Backup, f"SELECT * FROM backups WHERE {where} ORDER BY taken_at DESC, id DESC"
                                   " LIMIT ? OFFSET ?", *values, limit, start)
-        return found, total
+        return found, self._totals[key]
 
     def override(self, backup_id: int, overrides: dict[str, Any] | None) -> None:
         self._db.execute("UPDATE backups SET overrides = ? WHERE id = ?",
@@ -306,4 +303,5 @@ class Catalogue:
         return gone
 
     def delete(self, backup_id: int) -> None:
+        self._totals.clear()
         self._db.execute("DELETE FROM backups WHERE id = ?", (backup_id,))

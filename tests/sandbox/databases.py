@@ -103,9 +103,8 @@ class Postgres:
         self._end_leftover(data)
         if not (data / "PG_VERSION").exists() or not (self.root / "complete").exists():
             shutil.rmtree(data, ignore_errors=True)
-            self._run_as_server(
-                "initdb", "-D", str(data), "-U", SUPERUSER, "-A", "trust", "-E", "UTF8", "--locale=C",
-                "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "-N", "--no-instructions")
+            self._run_as_server("initdb", "-D", str(data), "-U", SUPERUSER, "-A", "trust", "-E", "UTF8",
+                                "--locale=C", "-N", "--no-instructions")
             (self.root / "complete").touch()
         (data / "postmaster.pid").unlink(missing_ok=True)
         settings = dict(SETTINGS, unix_socket_directories=str(self.socket_dir))
@@ -267,12 +266,11 @@ class Postgres:
     def dump(self, database: str, target: Path, gzip: bool, excluded: Iterable[str] = ()) -> None:
         """A text dump, as pg_dump makes it."""
         exclusions = [f"--exclude-table={_pattern(table)}" for table in excluded]
-        squeeze = ["-Z", "gzip:6"] if gzip else ["-Z", "none"]
-        self._client("pg_dump", database, "-f", str(target), *squeeze, *exclusions)
+        self._client("pg_dump", database, "-f", str(target), "-Z", "6" if gzip else "0", *exclusions)
 
     def copy_raw(self, target: Path, gzip: bool) -> None:
         """A binary backup: of the whole server, because PostgreSQL knows no other."""
-        squeeze = ["-Z", "gzip:1"] if gzip else []
+        squeeze = ["-Z", "1"] if gzip else []
         self._client("pg_basebackup", None, "-D", str(target), "-F", "tar", "-X", "fetch", "-c", "fast", "-N", *squeeze)
 
     def _client(self, program: str, database: str | None, *arguments: str, stdin: str = "") -> str:

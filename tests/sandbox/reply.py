@@ -85,8 +85,7 @@ class Spoil:
 async def send(request: web.BaseRequest, reply: Reply, spoil: Spoil, entry: dict[str, Any]) -> web.StreamResponse:
     """Send the reply and note in ``entry`` how many bytes of the body went out."""
     entry["status"] = reply.status
-    plain = isinstance(reply.body, bytes)
-    if plain and spoil == Spoil():
+    if isinstance(reply.body, bytes) and spoil == Spoil():
         entry["bytes_sent"] = len(reply.body)
         return web.Response(status=reply.status, body=reply.body, headers=reply.headers)
     response = web.StreamResponse(status=reply.status, headers=reply.headers)

@@ -185,14 +185,14 @@ class Scheduler:
         scratch = Path(tempfile.mkdtemp(dir=self.files))
         try:
             fetched = scratch / "fetched"
-            async with aiohttp.ClientSession(auto_decompress=False) as session:
-                async with session.get(url, ssl=self._trust) as answer:
-                    answer.raise_for_status()
-                    with fetched.open("wb") as stream:
-                        async for block in answer.content.iter_chunked(1 << 18):
-                            stream.write(block)
+            async with (aiohttp.ClientSession(auto_decompress=False) as session,
+                        session.get(url, ssl=self._trust) as answer):
+                answer.raise_for_status()
+                with fetched.open("wb") as stream:
+                    async for block in answer.content.iter_chunked(1 << 18):
+                        stream.write(block)
             entry.update(await asyncio.to_thread(self._wrap, fetched, scratch, task, moment))
-        except (aiohttp.ClientError, OSError, ValueError, asyncio.TimeoutError) as exc:
+        except (aiohttp.ClientError, OSError, ValueError, TimeoutError) as exc:
             entry["failure"] = f"Import failed: {exc}".split("?", 1)[0]
         finally:
             await asyncio.to_thread(shutil.rmtree, scratch, True)

@@ -23,7 +23,7 @@ from aiohttp import web
 
 from . import api_v3, control, storage
 from .catalogue import Catalogue
-from .clock import Clock, parse_moment
+from .clock import Clock, iso, parse_moment
 from .databases import Postgres, find_programs
 from .faults import Faults
 from .reply import Spoil, as_error, hang_up, send
@@ -41,8 +41,9 @@ class InUse(Exception):
 class Server:
     """Which request goes to which room, and which faults it meets on the way."""
 
-    def __init__(self, api: api_v3.Api, store: storage.Storage, controls: control.Control, faults: Faults,
-                 log: RequestLog) -> None:
+    def __init__(self, clock: Clock, api: api_v3.Api, store: storage.Storage, controls: control.Control,
+                 faults: Faults, log: RequestLog) -> None:
+        self._clock = clock
         self._api = api
         self._store = store
         self._control = controls
@@ -63,7 +64,8 @@ class Server:
         return await send(request, as_error(404), Spoil(), entry)
 
     def _begin(self, request: web.BaseRequest, path: str, query: str, route: str, **more: Any) -> dict[str, Any]:
-        facts = {"route": route, "source": None, "account": request.headers.get("X-Account"), "body": None, **more}
+        facts = {"at": iso(self._clock.now()), "route": route, "source": None,
+                 "account": request.headers.get("X-Account"), "body": None, **more}
         return self._log.begin(
             method=request.method, path=path, query=redact(query), range=request.headers.get("Range"),
             token=self._api.token_kind(request.headers.get("Authorization")), **facts)
@@ -152,8 +154,8 @@ def make_certificate(home: Path) -> tuple[ssl.SSLContext, Path]:
 
 def write_atomically(path: Path, content: str) -> None:
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    scratch.touch(mode=0o600)  # it holds tokens
     scratch.write_text(content)
-    scratch.chmod(0o600)
     scratch.replace(path)
 
 
@@ -217,12 +219,12 @@ async def serve(options: Namespace) -> None:
         ending.push_async_callback(scheduler.stop)
         scheduler.skip_missed()
 
-        store = storage.Storage(catalogue, clock, Signer(secret["signing"]), files)
+        store = storage.Storage(catalogue, clock, Signer(secret["signing"], options.signature), files)
         api = api_v3.Api(catalogue, clock, scheduler, store,
                          {secret["admin"]: "admin", secret["public"]: "public"}, options.sizes, options.rate_limit)
         faults, log = Faults(), RequestLog()
         controls = control.Control(catalogue, clock, scheduler, postgres, faults, log, api)
-        server = web.Server(Server(api, store, controls, faults, log).handle, access_log=None)
+        server = web.Server(Server(clock, api, store, controls, faults, log).handle, access_log=None)
         listener = await asyncio.get_running_loop().create_server(
             server, HOST, options.port, ssl=context, backlog=1024)
         ending.push_async_callback(server.shutdown, 1)
