@@ -17,7 +17,6 @@ from urllib.parse import urlsplit
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.basic import missing_required_lib
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
@@ -71,7 +70,7 @@ class ControllerAction(ActionBase):
             result.update(failed=True, changed=False, msg=error.message, failure=error.to_failure())
         if warnings:
             result["warnings"] = list(dict.fromkeys(result.get("warnings", []) + warnings))
-        return remove_values(result, secrets) if secrets else result
+        return without_secrets(result, secrets) if secrets else result
 
     def _validated(self):
         """(validated options, secrets found in them)."""
@@ -81,7 +80,7 @@ class ControllerAction(ActionBase):
             arguments = self._with_task_environment(arguments, spec)
         validator = ArgumentSpecValidator(spec, **{rule: self.spec[rule] for rule in _SPEC_RULES if rule in self.spec})
         validation = validator.validate(arguments)
-        secrets = set(validation._no_log_values)  # pylint: disable=protected-access  # no public way to them
+        secrets = {text for text in validation._no_log_values if text}  # pylint: disable=protected-access  # no public way to them
         if validation.error_messages:
             raise BackupError(
                 "Invalid options: %s" % hide("; ".join(validation.error_messages), secrets), code="bad_option"
@@ -112,6 +111,17 @@ def hide(text, secrets):
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         text = text.replace(secret, _HIDDEN)
     return re.sub(r"(https?://[^\s?'\"]+)\?[^\s'\"]+", r"\1?" + _HIDDEN, text)
+
+
+def without_secrets(value, secrets):
+    """A copy of a result in which no text holds a secret."""
+    if isinstance(value, str):
+        return hide(value, secrets) if any(secret in value for secret in secrets) else value
+    if isinstance(value, dict):
+        return {name: without_secrets(inner, secrets) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [without_secrets(inner, secrets) for inner in value]
+    return value
 
 
 def register_secrets(secrets):
