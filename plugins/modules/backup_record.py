@@ -55,6 +55,9 @@ attributes:
   action:
     description: Runs on the controller, and so needs no connection and no Python on the host.
     support: full
+  async:
+    description: Supports use with the C(async) keyword.
+    support: none
   check_mode:
     description: Reports what would be recorded and writes nothing.
     support: full
@@ -69,7 +72,7 @@ seealso:
   - module: restorable.backups.backup_check
 notes:
   - The module takes no credential and calls no service. It is not part of the action group
-    P(restorable.backups.backups#action_group), whose shared options it does not have.
+    C(restorable.backups.backups), whose shared options it does not have.
 """
 
 EXAMPLES = r"""
