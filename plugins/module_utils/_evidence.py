@@ -55,7 +55,7 @@ def is_live(series, now, schedule):
     return series.dated[0].age(now) <= 2 * max(gaps) + grace
 
 
-def drifts(series, request, now):
+def drifts(series, request):
     """What contradicts the TaskRequest in a series, as far as the services let it be seen."""
     found = []
     if request.frequency is not None:

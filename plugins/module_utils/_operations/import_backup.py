@@ -13,7 +13,7 @@ from .._http import check_url, without_query
 from .._markers import DONE, INTENT, MarkerBook
 from .._options import STATE_DIR_OPTION, source_option, with_provider
 from .._values import format_time
-from .task import wait_for_backup
+from ._waiting import wait_for_backup
 
 SPEC = {
     "argument_spec": with_provider(

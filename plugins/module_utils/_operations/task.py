@@ -17,13 +17,14 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Optional
 
-from .._backup import FAILED, TaskRequest, engine_name, newest_first
-from .._errors import BackupError, OptionError, OutcomeUnknownError, UnavailableError
+from .._backup import TaskRequest, engine_name, newest_first
+from .._errors import BackupError, OptionError, OutcomeUnknownError
 from .._evidence import drifts, is_live, request_drifts, series_of_engine
 from .._markers import DONE, INTENT, Marker, MarkerBook
 from .._options import STATE_DIR_OPTION, duration, source_option, with_provider
 from .._schedule import Schedule
 from .._values import format_duration, format_time
+from ._waiting import wait_for_backup
 
 SPEC = {
     "argument_spec": with_provider(
@@ -163,17 +164,18 @@ class _Task:
         mine = [marker for marker in markers if self._speaks_of(marker, engine)]
         latest = max(mine, key=lambda marker: marker.asked_at, default=None)
         schedule = self._schedule(latest)
-        stalled = []
+        stalled, differences = [], []
         for series in series_of_engine(self.backups, engine):
-            drift = drifts(series, self.request, now)
             if not is_live(series, now, schedule):
                 stalled.append(series)
-            elif not (self.additional and drift):
-                # With allow_additional only a task that is as wanted counts; without, any task of the engine does.
+                continue
+            difference = drifts(series, self.request)
+            # With allow_additional only a task that is as wanted counts; without, any task of the engine does.
+            if not (self.additional and difference):
                 found.live.append(series)
+                differences.append(difference)
         if found.live:
-            closest = min((drifts(series, self.request, now) for series in found.live), key=len)
-            found.drift = _with_memory(closest, self.request, mine)
+            found.drift = _with_memory(min(differences, key=len), self.request, mine)
             return found
         newest = stalled[0].newest.created_at if stalled else None
         if latest is not None and (newest is None or newest < latest.asked_at):
@@ -292,38 +294,6 @@ class _Task:
         engines = [finding.engine for finding in self.findings if not finding.live]
         known = {backup.id for backup in self.backups}
         return wait_for_backup(self._list, known, engines, self.params, self.context)
-
-
-def wait_for_backup(read, known, engines, params, context):
-    """Read until every engine (None: any) has a backup that is not ``known``; the newest of those.
-
-    Raises BackupError at once if one failed, and when ``wait_timeout`` seconds have passed.
-    """
-    waited = 0
-    while True:
-        try:
-            fresh = [backup for backup in read() if backup.id not in known]
-        except UnavailableError as error:
-            context.warn("While waiting: %s" % error.message)
-            fresh = []
-        for backup in fresh:
-            if backup.status == FAILED and (None in engines or backup.engine in engines):
-                raise BackupError(
-                    "The first backup %s failed%s" % (backup.id, ": " + backup.message if backup.message else ""),
-                    code="first_backup_failed",
-                    id=backup.id,
-                )
-        if fresh and all(engine is None or any(b.engine == engine for b in fresh) for engine in engines):
-            return fresh[0]
-        if waited >= params["wait_timeout"]:
-            raise BackupError(
-                "No new backup of %s after %s" % (params["source"], format_duration(waited)),
-                code="wait_timeout",
-                waited_seconds=waited,
-            )
-        pause = min(params["wait_interval"], params["wait_timeout"] - waited)
-        context.sleep(pause)
-        waited += pause
 
 
 def _with_memory(drift, request, markers):

@@ -1,0 +1,44 @@
+# Copyright (c) 2026, Restorable Backups contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: no promise of stability is made to others.
+"""Waiting for the backup that a request leads to."""
+
+from __future__ import annotations
+
+from .._backup import FAILED
+from .._errors import BackupError, UnavailableError
+from .._values import format_duration
+
+
+def wait_for_backup(read, known, engines, params, context):
+    """Read until every engine (None: any) has a backup that is not ``known``; the newest of those.
+
+    Raises BackupError at once if one failed, and when ``wait_timeout`` seconds have passed.
+    """
+    waited = 0
+    while True:
+        try:
+            fresh = [backup for backup in read() if backup.id not in known]
+        except UnavailableError as error:
+            context.warn("While waiting: %s" % error.message)
+            fresh = []
+        for backup in fresh:
+            if backup.status == FAILED and (None in engines or backup.engine in engines):
+                raise BackupError(
+                    "The first backup %s failed%s" % (backup.id, ": " + backup.message if backup.message else ""),
+                    code="first_backup_failed",
+                    id=backup.id,
+                )
+        if fresh and all(engine is None or any(b.engine == engine for b in fresh) for engine in engines):
+            return fresh[0]
+        if waited >= params["wait_timeout"]:
+            raise BackupError(
+                "No new backup of %s after %s" % (params["source"], format_duration(waited)),
+                code="wait_timeout",
+                waited_seconds=waited,
+            )
+        pause = min(params["wait_interval"], params["wait_timeout"] - waited)
+        context.sleep(pause)
+        waited += pause
