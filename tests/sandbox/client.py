@@ -15,6 +15,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import shlex
 import shutil
 import signal
 import ssl
@@ -274,14 +275,17 @@ class Sandbox:
 def _launch(command: list[str], home: Path, timeout: float) -> tuple[dict[str, Any], subprocess.Popen[bytes]]:
     """Start the server and wait until it is ready; when it is not, say what it printed."""
     ready_file, log = home / "ready.json", home / "sandbox.log"
-    ready_file.unlink(missing_ok=True)
     with log.open("ab") as stream:
         process = subprocess.Popen([*command, "--ready-file", str(ready_file)], stdin=subprocess.DEVNULL,
                                    stdout=stream, stderr=subprocess.STDOUT, start_new_session=True)
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline and process.poll() is None:
-        if ready_file.exists():
-            return json.loads(ready_file.read_text()), process
+        try:
+            ready = json.loads(ready_file.read_text())
+            if ready["pid"] == process.pid:  # and not one that an earlier, killed sandbox left behind
+                return ready, process
+        except OSError:
+            pass
         time.sleep(0.02)
     reason = f"exit code {process.returncode}" if process.poll() is not None else f"not ready after {timeout:g} s"
     if process.poll() is None:
@@ -290,8 +294,23 @@ def _launch(command: list[str], home: Path, timeout: float) -> tuple[dict[str, A
     raise SandboxError(f"the sandbox did not start ({reason}): {' '.join(command)}\n{_tail(log)}")
 
 
+def environment(sandbox: Sandbox) -> dict[str, str]:
+    """What a shell needs to talk to it: the collection's own variables, and the address of the control API."""
+    found = {"CLOUD66_API_URL": sandbox.api_url, "CLOUD66_TOKEN": sandbox.token, "SANDBOX": f"{sandbox.url}/_sandbox"}
+    for stack in sandbox.stacks:
+        found["STACK_" + stack["name"].upper().replace("-", "_")] = stack["uid"]
+    return found
+
+
 def _tail(log: Path, lines: int = 40) -> str:
     try:
         return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
     except OSError:
         return ""
+
+
+if __name__ == "__main__":  # eval "$(python tests/sandbox/client.py build/sandbox.json)"
+    if len(sys.argv) != 2:
+        sys.exit("usage: client.py READY_FILE")
+    for variable, setting in environment(Sandbox.attach(sys.argv[1])).items():
+        print(f"export {variable}={shlex.quote(setting)}")

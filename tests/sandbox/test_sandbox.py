@@ -134,7 +134,7 @@ def test_faults_of_the_storage(sandbox: Sandbox) -> None:
     with pytest.raises((ConnectionError, http.client.IncompleteRead)):
         fetch(url)
     sandbox.fault("expire", times=1, after=1)
-    assert [fetch(url, Range="bytes=0-9")[0] for _ in range(3)] == [206, 403, 206]
+    assert [fetch(url, Range="bytes=0-9")[0] for _time in range(3)] == [206, 403, 206]
     sandbox.fault("error_page_200", times=1)
     assert (fetch(url)[0], b"<Error>" in fetch(url)[2]) == (200, False)
     sandbox.fault("no_range", times=1)
@@ -260,6 +260,7 @@ def test_killed_and_started_again(tmp_path: Path) -> None:
         before, now = sandbox.api("GET", path), sandbox.now()
         with pytest.raises(SandboxError, match="another sandbox"):
             Sandbox.start(tmp_path / "home", timeout=10)
+        assert Sandbox.attach(tmp_path / "home" / "ready.json").now() >= now
         sandbox.kill()
         sandbox.restart()
         assert sandbox.api("GET", path) == before
