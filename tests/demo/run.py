@@ -40,6 +40,7 @@ STACKS = ("shop", "crm", "blog")
 VICTIM = "blog"
 FETCHED = "shop"
 COMMAND_SECONDS = 120
+SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 
 class Broken(Exception):
@@ -195,6 +196,7 @@ def tell(sandbox: Sandbox, now: datetime) -> None:
         say(f"{name:5} {sandbox.uid(name)}  {len(tables)} tables, {sum(tables.values()):,} rows")
 
     chapter("Ask for daily backups of all of them")
+    say("(in build/demo, with the sandbox's address in CLOUD66_API_URL and its token in CLOUD66_TOKEN)")
     output = controller.run(*playbook, "restorable.backups.protect", show=in_recap)
     hosts = recap(output)
     expect(all(hosts[name]["changed"] == 1 for name in STACKS), "every host changed: one backup task each")
@@ -277,11 +279,13 @@ def only_one() -> Iterator[None]:
 
 
 def interrupted(number: int, _frame: object) -> None:
+    for other in SIGNALS:
+        signal.signal(other, signal.SIG_IGN)  # an impatient second Ctrl-C must not keep us from stopping the rest
     raise Broken(f"stopped by {signal.Signals(number).name}")
 
 
 def main() -> int:
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+    for number in SIGNALS:
         signal.signal(number, interrupted)
     start = time.monotonic()
     try:
