@@ -39,10 +39,14 @@ class Target:
         return os.path.join(self.folder, _hidden(self.name, ".restorable.json"))
 
 
-def resolve(dest, name, kept):
-    """The Target for the option ``dest``. ``name`` is used where ``dest`` is a folder. Raises ReceiveError."""
-    if os.path.basename(name) != name or name.startswith(".") or not name:
-        raise ReceiveError("bad_name", "the name %r cannot be used for a file" % name)
+def resolve(dest, name, kept, names=()):
+    """The Target for the option ``dest``. ``name`` is used where ``dest`` is a folder, ``names`` for kept parts.
+
+    Raises ReceiveError. The names were made safe before; here is where it matters, so they are looked at again.
+    """
+    for one in [name] + list(names):
+        if os.path.basename(one) != one or one.startswith(".") or not one or "\0" in one:
+            raise ReceiveError("bad_name", "the name %r cannot be used for a file" % one)
     # A link stays; what it points to is written.
     real = os.path.realpath(dest)
     as_folder = dest.endswith("/") or os.path.isdir(real)

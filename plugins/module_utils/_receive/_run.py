@@ -34,7 +34,7 @@ _QUIETLY = 4 << 30
 
 def inspect(order):
     """Look, and write nothing. ``current`` tells that the destination holds exactly these bytes."""
-    target = resolve(order["dest"], order["name"], order["kept"])
+    target = _target(order)
     answer = {"state": "needed", "path": target.path, "before": describe(target), "complete": [], "have": 0}
     answer["seen"] = signature(target)
     if not order["force"]:
@@ -54,7 +54,7 @@ def receive(order, apply_attributes, sleep=time.sleep):
 
     ``apply_attributes(path, is_folder)`` gives a file its mode and owner. Raises ReceiveError.
     """
-    target = resolve(order["dest"], order["name"], order["kept"])
+    target = _target(order)
     before = describe(target)
     partial = Partial.take(target.partial, order["run"], sleep)
     try:
@@ -70,11 +70,15 @@ def receive(order, apply_attributes, sleep=time.sleep):
 
 def release(order):
     """The controller gives up: let go of the destination, and tidy up unless what has arrived is to be kept."""
-    target = resolve(order["dest"], order["name"], order["kept"])
+    target = _target(order)
     if os.path.isdir(target.partial):
         partial = Partial.take(target.partial, order["run"])
         partial.leave() if order["keep_partial"] else partial.remove()  # pylint: disable=expression-not-assigned
     return {"state": "released"}
+
+
+def _target(order):
+    return resolve(order["dest"], order["name"], order["kept"], [file["name"] for file in order["files"]])
 
 
 def _end(order, partial, error):
@@ -107,8 +111,9 @@ def _slice(order, target, partial, apply_attributes):
     partial.begin(order["what"], len(order["files"]), not order["kept"])
     if earlier.get("stage") == "mismatch" and order["checksum"] not in (None, earlier["sha256"]):
         # These very bytes have been refused before.
-        for index in range(len(partial.parts)):
-            partial.forget_from(index)
+        with partial.changed:
+            for index in range(len(partial.parts)):
+                partial.forget_from(index)
         partial.resumed_bytes = 0
 
     arrived = partial.complete

@@ -21,7 +21,7 @@ from ._storage import FINAL, TRANSIENT, StorageError
 
 CHUNK = 1 << 20
 # What a slow storage has sent is put away this often.
-_LINGER = 0.25
+_LINGER = 0.05
 # The disk is kept busy in the background, so that little is left to flush at the end.
 _FLUSH_EVERY = 5.0
 # After the end of a slice, a connection that sends nothing is cut after so many seconds.
@@ -133,12 +133,12 @@ class Transfer:
             except StorageError as error:
                 if error.kind != TRANSIENT:
                     return error.kind, error.message
-                barren = 1 if part.have > before else barren + 1
+                barren = 0 if part.have > before else barren + 1
                 if self._over():
                     return "paused", error.message
                 if barren >= self._tries:
                     return TRANSIENT, error.message
-                self._stop.wait(min(self._left(), 0.5 * 2 ** (barren - 1) * random.uniform(0.5, 1.0)))
+                self._stop.wait(min(self._left(), 0.25 * 2**barren * random.uniform(0.5, 1.0)))
                 if self._over():
                     return "paused", error.message
 
@@ -197,7 +197,7 @@ class Transfer:
                         ended = True
                         break
                     filled += count
-                    if time.monotonic() - since > _LINGER:
+                    if time.monotonic() - since > _LINGER or self._over():
                         break
             finally:
                 # What came before a connection broke counts.
