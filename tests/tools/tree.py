@@ -81,6 +81,8 @@ def make_tree() -> Path:
                 if folder == COLLECTION or any(folder.iterdir()):
                     break
                 folder.rmdir()
+    # In git's index too: with an empty one, git (and so REUSE) does not name what is ignored below a new folder.
+    subprocess.run(["git", "-C", str(COLLECTION), "add", "--all"], check=True, env=clean_git_environment())
     return COLLECTION
 
 
