@@ -92,7 +92,7 @@ class Backup:
 
 
 def _numeric_id(text):
-    return (1, int(text), "") if text.isdigit() else (0, 0, text)
+    return (1, int(text), "") if text.isdecimal() else (0, 0, text)
 
 
 def newest_first(backups):

@@ -49,31 +49,36 @@ class Schedule:
             if not _is_plain(text):
                 raise OptionError(option, "%r is not a plain cron expression: bad %s %r" % (self.expression, name, text))
         try:
-            self._iterate(_CYCLE_START)
+            next(self._iterate(_CYCLE_START))
         except CronSimError as error:
             raise OptionError(option, "%r is not a cron expression: %s" % (self.expression, str(error).lower()))
+        except StopIteration:
+            raise OptionError(option, "%r never comes" % self.expression)
 
     def _iterate(self, start, reverse=False, fields=None):
         return CronSim(" ".join(fields or self.fields), start, reverse=reverse)
 
     def next_run(self, moment):
         """The first run after ``moment``."""
-        return next(self._iterate(moment.astimezone(UTC).replace(microsecond=0)))
+        return next(self._iterate(_minute(moment)))
 
     def last_run(self, moment):
         """The last run at or before ``moment``."""
-        # The library walks back from the minute before the start: one minute later includes the moment itself.
-        return next(self._iterate(moment.astimezone(UTC) + timedelta(minutes=1), reverse=True))
+        return next(self._back_from(moment))
+
+    def _back_from(self, moment):
+        """The runs at or before ``moment``, newest first."""
+        # The library walks back from before its start, by minutes in its older versions and by seconds in newer ones:
+        # the whole minute after that of the moment is right for both.
+        return self._iterate(_minute(moment) + timedelta(minutes=1), reverse=True)
 
     def runs(self, start, end, limit=5000):
         """Runs after ``start`` up to and including ``end``, oldest first, at most ``limit`` of the newest."""
         found = []
-        walker = self._iterate(end.astimezone(UTC) + timedelta(minutes=1), reverse=True)
-        for moment in walker:
+        for moment in self._back_from(end):
             if moment <= start or len(found) >= limit:
                 break
-            if moment <= end:
-                found.append(moment)
+            found.append(moment)
         return found[::-1]
 
     @property
@@ -93,6 +98,10 @@ class Schedule:
         A dump starts after its minute, takes its time and is listed when it has ended.
         """
         return max(900, min(self.longest_gap // 4, 21600))
+
+
+def _minute(moment):
+    return moment.astimezone(UTC).replace(second=0, microsecond=0)
 
 
 def _is_plain(field):

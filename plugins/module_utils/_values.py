@@ -15,6 +15,8 @@ UTC = timezone.utc
 _NULL_LIKE = ("", "0001-01-01T00:00:00Z", "null", "None")
 _DURATION_UNITS = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([wdhms])", re.I)
+# Longer than any policy can mean, and short enough that no date is computed out of the calendar.
+_LONGEST_DURATION = 100 * 366 * 86400
 _SIZE_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
 _SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([kmgtp]?)(i?b)?\s*$", re.I)
 
@@ -33,11 +35,15 @@ def parse_duration(text):
     """Seconds (int) from C(26h), C(2d), C(1h30m), or a plain number of seconds. Raises ValueError."""
     text = str(text).strip()
     if re.match(r"^\d+$", text):
-        return int(text)
-    parts = _DURATION.findall(text)
-    if not parts or _DURATION.sub("", text).strip():
-        raise ValueError("%r is not a duration: write for example 90m, 26h, 2d or 1h30m" % text)
-    return int(sum(float(number) * _DURATION_UNITS[unit.lower()] for number, unit in parts))
+        seconds = int(text)
+    else:
+        parts = _DURATION.findall(text)
+        if not parts or _DURATION.sub("", text).strip():
+            raise ValueError("%r is not a duration: write for example 90m, 26h, 2d or 1h30m" % text)
+        seconds = sum(float(number) * _DURATION_UNITS[unit.lower()] for number, unit in parts)
+    if seconds > _LONGEST_DURATION:
+        raise ValueError("%r is longer than a century" % text)
+    return int(seconds)
 
 
 def format_duration(seconds):
@@ -77,7 +83,8 @@ def format_size(size):
 def parse_time(value):
     """An aware UTC datetime from a service's timestamp, or None when it is null-like.
 
-    Times without a zone are UTC (every service of ours says so somewhere). Raises ValueError.
+    Times without a zone are UTC (every service of ours says so somewhere), and the year 1 is "never" however it is
+    written. Raises ValueError.
     """
     value = none_if_null(value)
     if value is None:
@@ -95,7 +102,12 @@ def parse_time(value):
         moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return moment.astimezone(UTC)
+    if moment.year == 1:
+        return None
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("%r is outside the calendar" % (value,))
 
 
 def format_time(moment):
