@@ -13,6 +13,8 @@ from ._backup import group_series
 from ._schedule import Schedule
 from ._values import format_duration, format_time, median
 
+# Engines whose dumps can be text and can leave out tables; those of the others are what they are.
+_SQL_ENGINES = ("mysql", "postgresql", None)
 # Dates compared with the cron's times: enough to tell a habit from an accident, and no further back than that.
 _LOOK_BACK = 10
 _ENOUGH = 3
@@ -39,12 +41,13 @@ def series_of_engine(backups, engine):
 def is_live(series, now, schedule):
     """True while the series' last backup, good or failed, is no older than two gaps.
 
-    The gap is that of ``schedule`` (None: unknown) or the series' own cadence, whichever is longer: an hourly task that
-    is wanted, and a daily one that exists, is a drift and not a standstill.
+    The gap is that of ``schedule`` (None: unknown) or the longest of the series' own recent ones, whichever is longer: an
+    hourly task that is wanted, and a daily one that exists, is a drift and not a standstill; and a task that rests at
+    weekends is alive on Sunday.
     """
     if not series.dated:
         return True
-    gaps = [series.median_interval or 0]
+    gaps = [_longest_interval(series)]
     grace = 900
     if schedule is not None:
         gaps.append(schedule.longest_gap)
@@ -67,6 +70,8 @@ def drifts(series, request):
             Drift("keep_count", request.keep_count, count, "%d good backups are kept, not %d" % (count, request.keep_count))
         )
     newest = series.newest
+    if newest.engine not in _SQL_ENGINES:
+        return found
     if request.excluded_tables is not None and newest.excluded_tables not in (None, request.excluded_tables):
         wanted, observed = sorted(request.excluded_tables), sorted(newest.excluded_tables)
         text = "the newest backup leaves out %s, not %s" % (_names(observed), _names(wanted))
@@ -90,6 +95,12 @@ def request_drifts(request, asked):
             text = "the task was asked for with %r, not %r" % (asked[name], wanted[name])
             found.append(Drift(name, wanted[name], asked[name], text))
     return found
+
+
+def _longest_interval(series):
+    """Seconds, 0 for fewer than two backups."""
+    made = [backup.created_at for backup in series.dated[:_LOOK_BACK]]
+    return max([int((newer - older).total_seconds()) for newer, older in zip(made, made[1:])], default=0)
 
 
 def _cadence_drift(series, schedule):

@@ -133,9 +133,10 @@ def _collisions(backups):
 
 def _age(series, policy, now):
     limit = policy.age_limit
-    if limit is None:
-        return
     newest = series.newest_good
+    # Without a good backup no policy holds, whatever it asks for; failed ones are told of by codes of their own.
+    if limit is None and (newest or any(backup.status == FAILED for backup in series.backups)):
+        return
     age = newest.age(now) if newest else None
     if age is None or age > limit:
         if newest is None:
@@ -148,7 +149,7 @@ def _age(series, policy, now):
 
 
 def _failures(series, policy, now):
-    if policy.allow_failed:
+    if policy.allow_failed and series.newest_good:
         return
     finished = [backup for backup in series.backups if backup.status in (OK, FAILED)]
     in_a_row = next((n for n, backup in enumerate(finished) if backup.good), len(finished))
