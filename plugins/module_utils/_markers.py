@@ -68,10 +68,14 @@ class MarkerBook:
 
     def all(self):
         """The markers there are. Raises BackupError, naming the file, for one that cannot be read."""
+        # Not glob(): it takes a folder that may not be read for an empty one, and the request would be sent again.
         try:
-            paths = sorted(self.folder.glob(self.kind + "-*.json"))
+            names = os.listdir(self.folder)
+        except FileNotFoundError:
+            return []
         except OSError as error:
             raise self._problem(error)
+        paths = [self.folder / name for name in sorted(names) if name.startswith(self.kind + "-") and name.endswith(".json")]
         return [marker for marker in map(self._read, paths) if marker]
 
     def get(self, key):
@@ -108,9 +112,13 @@ class MarkerBook:
         if earlier is not None:
             self.write(key, earlier.state, earlier.asked_at, earlier.request)
             return
-        with contextlib.suppress(FileNotFoundError):
+        try:
             os.unlink(self.path_for(key))
             _sync_folder(self.folder)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise self._problem(error)
 
     @contextlib.contextmanager
     def lock(self):
