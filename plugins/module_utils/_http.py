@@ -18,6 +18,7 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 from ipaddress import ip_address
+from ssl import SSLCertVerificationError
 from urllib.parse import urlsplit, urlunsplit
 
 from ._errors import (
@@ -36,7 +37,7 @@ try:
     import requests
     from requests.adapters import HTTPAdapter
     from requests.auth import AuthBase
-    from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError, SSLError
+    from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
 
     _IMPORT_ERROR = None
 except ImportError:
@@ -179,7 +180,7 @@ class HttpClient:
             response = self._send("POST", path, json=body)
         except requests.exceptions.RequestException as error:
             problem = self._connection_problem(call, error)
-            if isinstance(problem, UnavailableError) and not _never_sent(error):
+            if problem.code in ("unavailable", "tls") and not _never_sent(error):
                 raise OutcomeUnknownError("%s; the request may have been carried out" % problem.message, call=call)
             raise problem
         if response.status_code >= 400:
@@ -271,7 +272,7 @@ def retry_after(headers):
     """Seconds that a Retry-After header asks for (a number or an HTTP date), None without a readable one."""
     value = (headers.get("Retry-After") or "").strip()
     if re.match(r"^\d+$", value):
-        return float(value)
+        return min(float(value), 1e9)
     try:
         return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()) if value else None
     except (TypeError, ValueError):
@@ -313,9 +314,11 @@ def said_of(response):
         except ValueError:
             data = None
         if isinstance(data, dict):
-            word = data.get("error") if isinstance(data.get("error"), str) else None
-            lines = [data.get(key) for key in ("details", "error_description", "message", "Error")]
-            text = next((str(line) for line in lines if line), word or "")
+            lines = [data.get(key) for key in ("details", "error_description", "message", "Error", "error")]
+            text = next((str(line) for line in lines if line), "")
+            # It becomes the code of a failure: only what looks like a word is one.
+            if isinstance(data.get("error"), str) and re.match(r"^[A-Za-z][\w.-]{0,63}$", data["error"]):
+                word = data["error"]
         elif isinstance(data, str):
             text = data
     if "html" in kind or text[:1] == "<":
@@ -340,8 +343,12 @@ def _reasons(error):
 
 
 def _never_sent(error):
-    """True only where the connection itself failed, so that no byte of the request can have arrived."""
-    return any(isinstance(reason, (NewConnectionError, ConnectTimeoutError, SSLError)) for reason in _reasons(error)) or (
+    """True only where the connection itself failed, so that no byte of the request can have arrived.
+
+    Of TLS errors only a refused certificate is such a failure: others also end a connection that was already in use.
+    """
+    before = (NewConnectionError, ConnectTimeoutError, SSLCertVerificationError)
+    return any(isinstance(reason, before) for reason in _reasons(error)) or (
         isinstance(error, (requests.exceptions.ConnectTimeout, requests.exceptions.InvalidURL))
     )
 
