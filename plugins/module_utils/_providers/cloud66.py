@@ -94,19 +94,21 @@ class Cloud66(Provider):
         files = []
         for record in records:
             file_id = none_if_null(record.get("id"))
-            if file_id is not None:
-                name = none_if_null(record.get("name")) or file_id
-                files.append(BackupFile(str(file_id), str(name), _positive(record.get("size")), record))
+            if file_id is None:
+                # Left out, it would make a backup that looks whole and is not.
+                raise ApiError("The list of files of backup %s holds one without an id" % backup_id, code="incomplete")
+            name = none_if_null(record.get("name")) or file_id
+            files.append(BackupFile(str(file_id), str(name), _positive(record.get("size")), record))
         return files
 
     def file_url(self, source, backup_id, file_id):
         answer = self._client.get(_path("stacks", source, "backups", backup_id, "files", file_id)).data
         record = _unwrap(answer, dict, "a file's URL")
-        url = none_if_null(record.get("public_url"))
+        url = _text(record.get("public_url"))
         if record.get("ok") is False or not url:
             raise ApiError(
                 "Cloud 66 gave no URL for file %s of backup %s: %s"
-                % (file_id, backup_id, none_if_null(record.get("message")) or "ok is false or the URL is empty"),
+                % (file_id, backup_id, _text(record.get("message")) or "ok is false or the URL is empty"),
                 code="no_url",
             )
         url = mend_signature(url)
@@ -139,22 +141,22 @@ class Cloud66(Provider):
         record = answer.data.get("response", answer.data) if isinstance(answer.data, dict) else {}
         if not isinstance(record, dict):
             record = {}
-        message = none_if_null(record.get("message")) or ""
-        if record.get("ok") is False:
-            raise ApiError("Cloud 66 refused: %s" % (message or "the answer says ok: false"), code="not_ok")
+        message = _text(record.get("message")) or ""
+        if record.get("ok") in (False, "false") or record.get("error"):
+            reason = message or _text(record.get("details") or record.get("error")) or "the answer says ok: false"
+            raise ApiError("Cloud 66 refused: %s" % reason, code="not_ok")
         return message
 
     # -- records ---------------------------------------------------------------------------------------------------
 
     def _backup(self, source, record):
-        engine = none_if_null(record.get("db_type"))
+        engine = _text(record.get("db_type"))
         engine = engine_name(engine) if engine else None
-        database = none_if_null(record.get("database_name"))
-        location = none_if_null(record.get("storage_path"))
-        skipped = record.get("skip_tables")
+        database = _text(record.get("database_name"))
+        location = _text(record.get("storage_path"))
         logical = record.get("logical_backup")
         return Backup(
-            id=str(record["id"]) if none_if_null(record.get("id")) is not None else location or "",
+            id=_text(record.get("id")) or location or "",
             provider=self.name,
             source=source,
             series=_series_key(location, engine, database),
@@ -166,8 +168,8 @@ class Cloud66(Provider):
             verify_status=_status(record.get("verify_status"), _VERIFY_STATUS),
             restore_status=_status(record.get("restore_status"), _RESTORE_STATUS),
             location=location,
-            message=none_if_null(record.get("backup_result")),
-            excluded_tables=None if skipped is None else frozenset(name for name in re.split(r"[,\s]+", str(skipped)) if name),
+            message=_text(record.get("backup_result")),
+            excluded_tables=_names(record.get("skip_tables")),
             logical=logical if isinstance(logical, bool) else None,
             raw=record,
         )
@@ -226,7 +228,9 @@ class _Page:
     """One page of a list: enveloped with or without pagination, or a bare list."""
 
     def __init__(self, data, number):
-        self.records = [record for record in _unwrap(data, list, "a list") if isinstance(record, dict)]
+        self.records = _unwrap(data, list, "a list")
+        if not all(isinstance(record, dict) for record in self.records):
+            raise ApiError("Cloud 66 answered with a list of something else than records", code="bad_shape")
         pagination = data.get("pagination") if isinstance(data, dict) else None
         pagination = pagination if isinstance(pagination, dict) else {}
         self.pages = _positive(pagination.get("pages"))
@@ -272,11 +276,11 @@ def _unwrap(data, kind, what):
 
 
 def _add_new(page, known, records):
-    """Append the records not seen before; True if there was one, or if the page was empty and so ends nothing."""
+    """Append the records not seen before; True if there was one."""
     found = False
     for record in page:
         key = record.get("uid") if record.get("id") is None else record.get("id")
-        if key is None:
+        if not isinstance(key, (int, str)):
             key = repr(sorted(record.items()))
         if key not in known:
             known.add(key)
@@ -287,18 +291,38 @@ def _add_new(page, known, records):
 
 def _positive(value):
     """A whole number above 0, also from text, else None: 0 stands for "unknown" in this API's sizes (doc samples)."""
+    number = _number(value)
+    return number if number is not None and number > 0 else None
+
+
+def _number(value):
+    """A whole number, also from text; None for anything else, true and false included."""
+    if isinstance(value, bool):
+        return None
     try:
         number = int(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
-    return number if number > 0 else None
+    return number if isinstance(value, str) or number == value else None
+
+
+def _text(value):
+    """Text of whatever stands in a text field, None for null-like values."""
+    value = none_if_null(value)
+    return None if value is None else str(value)
+
+
+def _names(value):
+    """The names in a comma list (or a list), None where there is none: that is not known."""
+    if value is None:
+        return None
+    parts = value if isinstance(value, list) else re.split(r"[,\s]+", str(value))
+    return frozenset(str(name) for name in parts if name)
 
 
 def _status(value, names):
-    try:
-        return names.get(int(value), UNKNOWN)
-    except (TypeError, ValueError):
-        return None
+    """The word for a number of the API; UNKNOWN for a value that is no such number, None for none."""
+    return None if none_if_null(value) is None else names.get(_number(value), UNKNOWN)
 
 
 def _moment(record):
