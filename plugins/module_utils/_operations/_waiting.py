@@ -7,25 +7,36 @@
 
 from __future__ import annotations
 
-from .._backup import FAILED
-from .._errors import BackupError, UnavailableError
+from .._backup import FAILED, RUNNING
+from .._errors import BackupError, OptionError, UnavailableError
 from .._values import format_duration
 
 
+def check_wait(params):
+    """Raise OptionError for a wait that would never end, or never look."""
+    for option in ("wait_interval", "wait_timeout"):
+        if params[option] < 1:
+            raise OptionError(option, "must be 1 second or more")
+
+
 def wait_for_backup(read, known, engines, params, context):
-    """Read until every engine (None: any) has a backup that is not ``known``; the newest of those.
+    """Read until every engine (None: any) has a finished backup that is not ``known``; the newest of those.
 
     Raises BackupError at once if one failed, and when ``wait_timeout`` seconds have passed.
     """
     waited = 0
     while True:
         try:
-            fresh = [backup for backup in read() if backup.id not in known]
+            fresh = [
+                backup
+                for backup in read()
+                if backup.id not in known and backup.status != RUNNING and (None in engines or backup.engine in engines)
+            ]
         except UnavailableError as error:
             context.warn("While waiting: %s" % error.message)
             fresh = []
         for backup in fresh:
-            if backup.status == FAILED and (None in engines or backup.engine in engines):
+            if backup.status == FAILED:
                 raise BackupError(
                     "The first backup %s failed%s" % (backup.id, ": " + backup.message if backup.message else ""),
                     code="first_backup_failed",

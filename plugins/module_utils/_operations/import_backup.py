@@ -13,7 +13,7 @@ from .._http import check_url, without_query
 from .._markers import DONE, INTENT, MarkerBook
 from .._options import STATE_DIR_OPTION, source_option, with_provider
 from .._values import format_time
-from ._waiting import wait_for_backup
+from ._waiting import check_wait, wait_for_backup
 
 SPEC = {
     "argument_spec": with_provider(
@@ -36,6 +36,7 @@ def run(params, provider, context):
     engine = engine_name(params["engine"])
     if engine not in provider.engines:
         raise OptionError("engine", "unknown engine %r; %s knows %s" % (engine, provider.name, ", ".join(provider.engines)))
+    check_wait(params)
     url = params["remote_url"]
     # The service fetches it, not we: whether plain http is good enough there is for the user to know.
     check_url("remote_url", url, allow_http=True, allow_credentials=True)

@@ -24,7 +24,7 @@ from .._markers import DONE, INTENT, Marker, MarkerBook
 from .._options import STATE_DIR_OPTION, duration, source_option, with_provider
 from .._schedule import Schedule
 from .._values import format_duration, format_time
-from ._waiting import wait_for_backup
+from ._waiting import check_wait, wait_for_backup
 
 SPEC = {
     "argument_spec": with_provider(
@@ -74,9 +74,7 @@ def run(params, provider, context):
     provider.require("schedule")
     request = request_from(params, provider)
     grace = duration(params, "grace")
-    for option in ("wait_interval", "wait_timeout"):
-        if params[option] < 1:
-            raise OptionError(option, "must be 1 second or more")
+    check_wait(params)
     if params["allow_additional"] and params["evidence"] == "api":
         raise OptionError("allow_additional", "needs evidence: marker, or every run would add one more task")
     task = _Task(provider, params, request, grace, context)
@@ -128,6 +126,8 @@ class _Task:
         if params["evidence"] == "marker":
             self.book = MarkerBook(params["state_dir"], "task", provider.name, provider.address, self.source)
         self.backups = []
+        # What the provider says of a list that may not be whole.
+        self.gaps = []
         self.findings = []
 
     def ensure(self):
@@ -138,6 +138,8 @@ class _Task:
         self.findings = [self._look(engine, markers, now) for engine in self.request.engines or (None,)]
         missing = [finding for finding in self.findings if not finding.present]
         doubts = list(dict.fromkeys(doubt for finding in missing for doubt in finding.doubts))
+        if missing and self.gaps:
+            doubts.append("the list of backups may not be whole (%s)" % "; ".join(self.gaps))
         if doubts and not self.params["recreate_stalled"]:
             raise BackupError(
                 "%s: %s. Nothing was sent, because each request adds one more task that no call can delete. Look at the "
@@ -155,6 +157,7 @@ class _Task:
         listing = self.provider.list_backups(self.source)
         for warning in listing.warnings:
             self.context.warn(warning)
+        self.gaps = listing.warnings
         return newest_first(listing.backups)
 
     # -- evidence --------------------------------------------------------------------------------------------------
@@ -177,7 +180,7 @@ class _Task:
         if found.live:
             found.drift = _with_memory(min(differences, key=len), self.request, mine)
             return found
-        newest = stalled[0].newest.created_at if stalled else None
+        newest = max((series.newest.created_at for series in stalled), default=None)
         if latest is not None and (newest is None or newest < latest.asked_at):
             self._look_at_marker(found, latest, now)
         elif stalled and not self.additional:
@@ -189,10 +192,12 @@ class _Task:
         return found
 
     def _speaks_of(self, marker, engine):
-        """True if the marker's request is one for this engine; with allow_additional, if it is this very request."""
-        if self.additional:
-            return marker.request == self.request.to_result()
+        """True if the marker's request is one for this engine; with allow_additional, also in all its options."""
         asked = marker.request.get("engines") or ["all"]
+        if self.additional:
+            # Not the engines as a whole: of several, only those that were missing were asked for.
+            wanted = dict(self.request.to_result(), engines=marker.request.get("engines"))
+            return marker.request == wanted and (engine in asked or "all" in asked)
         return engine is None or engine in asked or "all" in asked
 
     def _schedule(self, marker):
