@@ -61,7 +61,7 @@ options:
     default: false
 requirements:
   - requests >= 2.31 (on the controller)
-  - cronsim >= 2.5 (on the controller, for cron expressions)
+  - cronsim >= 2.6 (on the controller, for cron expressions)
 """
 
     # What is backed up, where exactly one source is meant.

@@ -43,8 +43,8 @@ def source_option(required):
 
 def check_shared(params):
     """Refuse values of the shared options that no request should be made with. Raises OptionError."""
-    if params["api_timeout"] <= 0:
-        raise OptionError("api_timeout", "must be more than 0 seconds")
+    if not 0 < params["api_timeout"] <= 86400:
+        raise OptionError("api_timeout", "must be more than 0 seconds and at most a day")
     if not 0 <= params["api_retries"] <= 20:
         raise OptionError("api_retries", "must be 0 to 20")
     for option in ("source", "id"):

@@ -42,6 +42,9 @@ SPEC = {
 def run(params, provider, context):
     now = context.now()
     policy = policy_from(params)
+    if not wanted_sources(params):
+        # Nothing that was judged would be everything that holds.
+        raise OptionError("sources", "is empty: there is nothing to judge")
     provider.require("list")
     readings = read_sources(
         provider, wanted_sources(params), lambda s: provider.list_backups(s, group=params["group"]), context.warn
@@ -68,10 +71,9 @@ def run(params, provider, context):
 
 def policy_from(params):
     """The Policy of the options. Raises OptionError."""
-    for option, least in (("min_count", 1), ("max_size_drop", 0)):
-        if params[option] is not None and params[option] < least:
-            raise OptionError(option, "must be %s or more" % least)
-    if params["max_size_drop"] is not None and params["max_size_drop"] > 100:
+    if params["min_count"] is not None and params["min_count"] < 1:
+        raise OptionError("min_count", "must be 1 or more")
+    if params["max_size_drop"] is not None and not 0 <= params["max_size_drop"] <= 100:
         raise OptionError("max_size_drop", "is a percentage: 0 to 100")
     return Policy(
         max_age=duration(params, "max_age"),
