@@ -183,7 +183,8 @@ def units(stage: Stage) -> None:
     reports = COLLECTION / "tests/output/junit"
     for version in stage.pythons:
         shutil.rmtree(reports, ignore_errors=True)
-        code, output = stage.run("ansible-test", "units", "--color", "no", "--venv", "--python", version)
+        code, output = stage.run("ansible-test", "units", "--color", "no", "--venv", "--python", version,
+                                 "tests/unit/plugins/")
         seen = stage.count_junit(f"python{version}-*.xml", reports)
         if code and not stage.failed:
             raise Broken(f"ansible-test units on Python {version} ended with {code}")
