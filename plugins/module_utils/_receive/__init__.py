@@ -12,7 +12,8 @@ None of them knows Ansible, the API or a credential; a signed URL is never put i
 
 from __future__ import annotations
 
-from ._failures import ReceiveError
+from ._destination import readable_mode
+from ._failures import ReceiveError, without_signatures
 from ._run import inspect, receive, release
 
-__all__ = ("ReceiveError", "inspect", "receive", "release")
+__all__ = ("ReceiveError", "inspect", "readable_mode", "receive", "release", "without_signatures")

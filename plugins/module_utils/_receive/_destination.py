@@ -12,8 +12,11 @@ sizes and checksums. The note tells which bytes there should be; only reading th
 from __future__ import annotations
 
 import hashlib
+import grp
 import json
 import os
+import pwd
+import re
 import stat
 import time
 
@@ -126,22 +129,44 @@ def signature(target):
 
 def describe(target):
     """What a diff shows of the destination as it is."""
-    about = dict.fromkeys(("backup_id", "created_at", "parts", "mode"))
+    about = dict.fromkeys(("backup_id", "created_at", "parts", "mode", "owner", "group"))
     about.update(path=target.path, state="absent")
     try:
-        mode = os.stat(target.path).st_mode
+        found = os.stat(target.path)
     except OSError:
         return about
+    mode = found.st_mode
     note = read_note(target)
     backup = note.get("backup") or {}
     about.update(
         state="folder" if stat.S_ISDIR(mode) else "file",
         mode="%04o" % stat.S_IMODE(mode),
+        owner=_known(pwd.getpwuid, found.st_uid),
+        group=_known(grp.getgrgid, found.st_gid),
         backup_id=backup.get("id"),
         created_at=backup.get("created_at"),
         parts=len(note["files"]) if note.get("files") else None,
     )
     return about
+
+
+def _known(find, number):
+    """The name of a user or group, the number as text where it has none."""
+    try:
+        return find(number)[0]
+    except KeyError:
+        return str(number)
+
+
+def readable_mode(mode, of_folder):
+    """A mode option as a diff shows it, and as a folder of such files needs it: who reads a file may enter the folder."""
+    try:
+        number = mode if isinstance(mode, int) else int(str(mode), 8)
+    except ValueError:
+        return re.sub(r"r", "rX", str(mode)) if of_folder else str(mode)
+    if of_folder:
+        number |= (number & 0o444) >> 2 | (number & 0o200) >> 1
+    return "%04o" % number
 
 
 def publish_file(target, partial, note, apply_attributes):
