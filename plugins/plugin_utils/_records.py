@@ -298,7 +298,9 @@ def table(report):
         for error in record.get("errors") or []:
             remarks.append((name, error.get("step"), error.get("code"), error.get("message")))
         for violation in record.get("violations") or []:
-            remarks.append((name, violation.get("series"), violation.get("code"), violation.get("message")))
+            # The last part of a series' key is enough for people, and for the modules' option series.
+            where = str(violation.get("series") or "-").rpartition("/")[2]
+            remarks.append((name, where, violation.get("code"), violation.get("message")))
         for drift in (record.get("task") or {}).get("drift") or []:
             remarks.append((name, drift.get("field"), "drift", drift.get("message")))
     lines = _aligned(rows)
