@@ -161,7 +161,7 @@ def write_inventory(sandbox: Sandbox, now: datetime) -> None:
     # old and less than two, at whatever hour of the day this demo is run.
     text = (HERE / "hosts.yml.in").read_text(encoding="utf-8")
     uids = {f"{stack['name']}_uid": stack["uid"] for stack in sandbox.stacks}
-    values = {"hour": (now - timedelta(hours=10)).hour, "python": sys.executable, **uids}
+    values = {"hour": (now - timedelta(hours=10)).hour, "python": sys.executable, "fetched": PLACE / "fetched", **uids}
     (PLACE / "hosts.yml").write_text(string.Template(text).substitute(values), encoding="utf-8")
 
 
@@ -229,8 +229,7 @@ def tell(sandbox: Sandbox, now: datetime) -> None:
     expect(all(found[name]["status"] == "ok" for name in others), f"{' and '.join(others)} keep it")
 
     chapter(f"Fetch the newest backup of {FETCHED}")
-    controller.run(*playbook, "restorable.backups.fetch", "--limit", FETCHED, "-e", f"protect_fetch_dest={PLACE / 'fetched'}",
-                   show=in_recap)
+    controller.run(*playbook, "restorable.backups.fetch", "--limit", FETCHED, show=in_recap)
     fetch = records()[FETCHED]["fetch"]
     path = Path(fetch["dest"])
     say(f"{path.relative_to(PLACE)}  {fetch['size_bytes']:,} bytes  sha256 {fetch['sha256'][:16]}...")
