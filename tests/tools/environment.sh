@@ -36,14 +36,13 @@ stamp=.venv/installed-$want
 state=$(.venv/bin/python -V; cat $files)
 [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$state" ] && exit 0
 
-names=
 arguments=
 for file in $files; do
     arguments="$arguments -r $file"
-    names="$names $(sed -n 's/^\([A-Za-z][A-Za-z0-9._-]*\).*/\1/p' "$file" | tr '\n' ' ')"
 done
-# shellcheck disable=SC2086 # words to join
-echo "Installing into .venv, from PyPI or your pip's index:" $names
+# shellcheck disable=SC2086 # a list of names without spaces
+names=$(cat $files | sed -n 's/^\([A-Za-z][A-Za-z0-9._-]*\).*/\1/p' | awk '!seen[$0]++' | paste -sd ' ' -)
+echo "Installing into .venv, from PyPI or your pip's index: $names"
 # shellcheck disable=SC2086 # a list of arguments
 if ! .venv/bin/python -m pip --disable-pip-version-check install $arguments >build/log/pip.log 2>&1; then
     tail -n 20 build/log/pip.log >&2
