@@ -20,7 +20,7 @@ TESTS = Path(__file__).resolve().parent
 # Emptied after each test and handed out again. A stack costs a quarter of a second to make.
 POOL = ["pool1", "pool2", "pool3", "pool4"]
 # Handed out once each, to tests that let the clock run: a task that was created cannot be deleted.
-ONCE = ["once1", "once2", "once3", "once4", "once5", "once6"]
+ONCE = ["once1", "once2", "once3", "once4", "once5", "once6", "once7", "once8"]
 
 
 @pytest.fixture(scope="session")

@@ -39,7 +39,10 @@ class Stack:
         moment = ago(age)
         path = f"2aad2bb5/backups/3c656a1b/{engine}/{series}/{moment.translate({ord(c): '.' for c in '-T:'}).rstrip('Z')}"
         record = {"db_type": engine, "storage_path": path, "backup_date_iso": moment, "created_at_iso": moment, **fields}
-        return str(self.sandbox.synthetic(self.name, 1, **record)["last_id"])
+        number = self.sandbox.synthetic(self.name, 1, **record)["last_id"]
+        if "backup_size" in fields:
+            self.sandbox.change(self.name, number, backup_size=fields["backup_size"])
+        return str(number)
 
     def history(self, count: int = 5, every: float = DAY, newest: float = HOUR, **record: Any) -> list[str]:
         """``count`` records, one ``every`` so many seconds, the newest that old; ids, newest first."""

@@ -62,6 +62,12 @@ def test_filters_that_the_api_knows_are_sent_with_every_page(run, stack):
     assert stack.calls() == [asked, f"{asked}&page=2"]
 
 
+def test_an_engine_is_asked_for_by_the_name_that_the_api_has_for_it(run, stack):
+    stack.history(1)
+    assert len(run("backup_info", source=stack.uid, engine="Postgres")["backups"]) == 1
+    assert stack.calls() == [f"{LIST}?db_type=postgresql"]
+
+
 def test_filters_that_the_api_does_not_know_cost_no_call(run, stack):
     newest = stack.history(5)[0]
     outcome = run("backup_info", source=stack.uid, latest=True, since="7d", status="ok", series=["nightly"], limit=1)
