@@ -167,7 +167,11 @@ def test_write_is_whole_or_not_at_all(tmp_path, monkeypatch):
     path = str(tmp_path / "new" / "shop.json")
     records.write_json(path, {"a": "ü"})
     assert records.read_json(path) == {"a": "ü"}
-    monkeypatch.setattr(os, "replace", lambda *names: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+
+    def full(*names):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
     with pytest.raises(records.RecordError, match="No space left"):
         records.write_json(path, {"a": 2})
     assert records.read_json(path) == {"a": "ü"}
