@@ -46,13 +46,14 @@ class ControllerAction(ActionBase):
         raise NotImplementedError
 
     def run(self, tmp=None, task_vars=None):
-        result = super().run(tmp, task_vars)
-        del tmp
+        # Before the base class, which refuses it too but does not say what to do instead.
         if self._task.async_val:
             raise AnsibleActionFail(
                 "%s runs on the controller and cannot be detached with async; use wait and wait_timeout, or throttle"
                 % self._task.action
             )
+        result = super().run(tmp, task_vars)
+        del tmp
         warnings, secrets = [], set()
         try:
             params, secrets = self._validated()
