@@ -242,7 +242,7 @@ class _Page:
 
 def api_base(url):
     """The API's base from a host, an address, or an address with /api/3 (documented form)."""
-    url = (none_if_null(url) or "").rstrip("/")
+    url = none_if_null(url) or ""
     if "://" not in url:
         url = "https://" + url
     parts = urlsplit(url)
