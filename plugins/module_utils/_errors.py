@@ -24,6 +24,10 @@ class BackupError(Exception):
             self.code = code
         self.details = {key: value for key, value in details.items() if value is not None}
 
+    def __str__(self):
+        # The message may have been added to on its way up.
+        return self.message
+
     def to_failure(self):
         return {"message": self.message, "code": self.code, "details": self.details}
 
