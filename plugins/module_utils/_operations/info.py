@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from .._backup import STATUSES, engine_name, group_series, newest_first
+from .._backup import STATUSES, group_series, newest_first
 from .._errors import OptionError
 from .._options import source_option, with_provider
 from .._providers import Listing
@@ -78,8 +78,7 @@ def run(params, provider, context):
 def _read(provider, params, source):
     if params["id"] is not None:
         return Listing([provider.get_backup(source, params["id"])])
-    engine = engine_name(params["engine"]) if params["engine"] is not None else None
-    return provider.list_backups(source, group=params["group"], engine=engine)
+    return provider.list_backups(source, group=params["group"], engine=params["engine"])
 
 
 def _files(provider, backups):

@@ -79,7 +79,7 @@ class Cloud66(Provider):
     # -- reading ---------------------------------------------------------------------------------------------------
 
     def list_backups(self, source, group=None, engine=None):
-        params = {"group": group, "db_type": engine}
+        params = {"group": group, "db_type": engine_name(engine) if engine else None}
         records, warnings = self._pages(_path("stacks", source, "backups"), params)
         return Listing([self._backup(source, record) for record in records], warnings)
 
