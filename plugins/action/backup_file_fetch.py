@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -64,6 +65,20 @@ class _Host:
             if params[option] is not None:
                 self._arguments[option] = params[option]
         self.asides, self.secrets = {}, set()
+
+    def is_free(self, order):
+        """True if nothing stands where the backup would go: one command of the shell, far quicker than the module."""
+        dest = self._arguments["dest"]
+        if not isinstance(dest, str) or not dest or set(dest) & set("~$\n"):
+            return False
+        dest, name = shlex.quote(dest), shlex.quote(order["name"])
+        command = (
+            "d=%s; if [ -d \"$d\" ]; then p=\"$d\"; d=\"$d\"/%s; else p=`dirname \"$d\"`; fi; "
+            "case \"$d\" in */) ;; *) [ -d \"$p\" ] && [ -w \"$p\" ] && [ ! -e \"$d\" ] && [ ! -L \"$d\" ] && echo free;; esac"
+        )
+        with self._environment_of_host():
+            found = self._action._low_level_execute_command(command % (dest, name))  # pylint: disable=protected-access
+        return found.get("rc") == 0 and found.get("stdout", "").split() == ["free"]
 
     def inspect(self, order):
         return self._send("inspect", order)

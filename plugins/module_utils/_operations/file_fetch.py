@@ -58,7 +58,10 @@ _NAME_BYTES = 180
 
 
 def run(params, provider, context, host):
-    """The module's result. ``host`` carries orders to the host: ``inspect``, ``receive`` and ``release``."""
+    """The module's result. ``host`` carries orders to the host: ``inspect``, ``receive`` and ``release``.
+
+    Its ``is_free`` is a cheap look that may say no without a reason.
+    """
     checksum = wanted_checksum(params["checksum"])
     if not 1 <= params["workers"] <= 32:
         raise OptionError("workers", "must be 1 to 32")
@@ -73,9 +76,10 @@ def run(params, provider, context, host):
     if not files:
         raise BackupError("backup %s has no files to fetch" % backup.id, code="no_files", id=backup.id)
     order = make_order(params, provider, backup, files, checksum)
-    looked = host.inspect(order)
+    looked = None
+    if context.check_mode or not (params["force"] or host.is_free(order)):
+        looked = host.inspect(order)
     result = {
-        "dest": looked["path"],
         "backup": backup.to_result(context.now()),
         "changed": False,
         "sha256": None,
@@ -84,12 +88,14 @@ def run(params, provider, context, host):
         "bytes_received": 0,
         "bytes_resumed": 0,
     }
-    if looked["state"] == "current":
+    if looked is not None and looked["state"] == "current":
         result.update(changed=looked["attributes_changed"], **_facts(looked))
+    elif context.check_mode:
+        result.update(changed=True, dest=looked["path"])
     else:
-        result["changed"] = True
-        if not context.check_mode:
-            result.update(_Fetch(params, provider, context, host, backup, order, looked).finish())
+        fetched, looked_later = _Fetch(params, provider, context, host, backup, order, looked).finish()
+        result.update(fetched)
+        looked = looked or looked_later
     if result["changed"]:
         result["diff"] = looked["diff"]
     return result
@@ -269,9 +275,9 @@ class _Fetch:
     def __init__(self, params, provider, context, host, backup, order, looked):
         self.provider, self.context, self.host = provider, context, host
         self.source, self.backup = params["source"], backup
-        self.order = dict(order, seen=looked["seen"])
+        self.order = dict(order, seen=looked and looked["seen"])
         self.count = len(order["files"])
-        self.complete = set(looked["complete"])
+        self.complete = set(looked["complete"]) if looked else set()
         self.have = {}
         self.urls = {}
         self.refused = {}
@@ -281,15 +287,18 @@ class _Fetch:
         self.announced = False
 
     def finish(self):
+        """(what there is to add to the result, the host's first answer)."""
+        first = None
         try:
             while True:
                 answer = self.host.receive(dict(self.order, urls=self._next_urls()))
+                first = first or answer
                 if answer["state"] == "current":
-                    # Another run was faster.
-                    return dict(changed=answer["attributes_changed"], **_facts(answer))
+                    # It was not seen to be so before, or another run was faster.
+                    return dict(changed=answer["attributes_changed"], **_facts(answer)), first
                 self._note(answer)
                 if answer["state"] == "done":
-                    return self._result(answer)
+                    return self._result(answer), first
                 self.order.update(first=False, rate=answer["received"] / max(answer["seconds"], 0.001))
         except BackupError as error:
             if not getattr(error, "on_host", False):
@@ -396,7 +405,7 @@ class _Fetch:
 
 
 def _facts(answer):
-    return {key: answer[key] for key in ("sha256", "size_bytes", "files")}
+    return dict({key: answer[key] for key in ("sha256", "size_bytes", "files")}, dest=answer["path"])
 
 
 def _file_result(file, name):

@@ -212,8 +212,8 @@ class Partial:
             self.parts[later].size = None
             self.forget(later)
 
-    def write(self, index, base, view):
-        """Append to a part. Only the one thread that fetches it calls this."""
+    def write(self, index, base, view, then=None):
+        """Append to a part. Only the one thread that fetches it calls this. ``then`` is called before others see it."""
         part = self.parts[index]
         place, file = base + part.have, self._file(index)
         written = 0
@@ -222,6 +222,8 @@ class Partial:
         with self.changed:
             part.have += written
             self._count(index)
+            if then is not None:
+                then()
             self.changed.notify_all()
 
     def flush(self):

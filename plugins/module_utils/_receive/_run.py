@@ -116,7 +116,10 @@ def _slice(order, target, partial, apply_attributes):
                 partial.forget_from(index)
         partial.resumed_bytes = 0
 
-    arrived = partial.complete
+    hasher = None
+    if partial.complete or _may_finish(order, partial):
+        hasher = Hasher(partial, each=order["kept"])
+        hasher.start()
     storage = Storage(order["timeout"], order["validate_certs"], order["ca_data"], order["allow_http"])
     transfer = Transfer(
         partial,
@@ -127,11 +130,8 @@ def _slice(order, target, partial, apply_attributes):
         seconds=order["seconds"],
         expected_bytes=order["expected_bytes"],
         tries=order["tries"],
+        hasher=hasher,
     )
-    hasher = None
-    if arrived or _may_finish(order, partial):
-        hasher = Hasher(partial, each=order["kept"])
-        hasher.start()
     try:
         transfer.run()
     except BaseException:

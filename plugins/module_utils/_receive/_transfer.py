@@ -24,6 +24,8 @@ CHUNK = 1 << 20
 _LINGER = 0.05
 # The disk is kept busy in the background, so that little is left to flush at the end.
 _FLUSH_EVERY = 5.0
+# Chunks that may wait in memory to be hashed; more are read back from the file.
+_MAX_OFFERS = 24
 # After the end of a slice, a connection that sends nothing is cut after so many seconds.
 _GRACE = 1.0
 
@@ -42,7 +44,7 @@ class Transfer:
     ``outcomes`` holds per part number (kind, message): ("done", ""), ("paused", ""), or one of the storage's kinds.
     """
 
-    def __init__(self, partial, storage, urls, names, workers=4, seconds=None, expected_bytes=None, tries=5):
+    def __init__(self, partial, storage, urls, names, workers=4, seconds=None, expected_bytes=None, tries=5, hasher=None):
         self.partial, self.storage = partial, storage
         self.outcomes, self.received, self.unmeasured = {}, 0, []
         self._urls, self._names = urls, names
@@ -53,6 +55,8 @@ class Transfer:
         self._tries = tries
         self._queue = deque(index for index in sorted(urls) if not partial.parts[index].complete)
         self._bodies = {}
+        self._hasher = hasher
+        self._spare = hasher.spare if hasher is not None else []
         self._stop = threading.Event()
         self._problem = None
 
@@ -98,13 +102,12 @@ class Transfer:
                 self.partial.changed.notify_all()
 
     def _work(self):
-        buffer = bytearray(CHUNK)
         while not self._over():
             try:
                 index = self._queue.popleft()
             except IndexError:
                 return
-            kind, message = self._fetch(index, memoryview(buffer))
+            kind, message = self._fetch(index)
             with self.partial.changed:
                 self.outcomes[index] = kind, message
                 if kind in (FINAL, TRANSIENT):
@@ -117,7 +120,7 @@ class Transfer:
 
     # -- one part --------------------------------------------------------------------------------------------------
 
-    def _fetch(self, index, buffer):
+    def _fetch(self, index):
         base = self._wait_for_place(index)
         if base is None:
             return "paused", ""
@@ -126,7 +129,7 @@ class Transfer:
         while True:
             before = part.have
             try:
-                if not self._attempt(index, base, buffer):
+                if not self._attempt(index, base):
                     return "paused", ""
                 self.partial.seal(index)
                 return "done", ""
@@ -155,7 +158,7 @@ class Transfer:
                     return None
                 partial.changed.wait(1.0)
 
-    def _attempt(self, index, base, buffer):
+    def _attempt(self, index, base):
         """True when the part is complete, False when the slice is over."""
         partial, part = self.partial, self.partial.parts[index]
         if part.have and not part.validator:
@@ -166,7 +169,7 @@ class Transfer:
             with partial.changed:
                 self._bodies[index] = body
                 self._accept(index, body)
-            return self._copy(index, base, body, buffer)
+            return self._copy(index, base, body)
         finally:
             with partial.changed:
                 del self._bodies[index]
@@ -185,14 +188,16 @@ class Transfer:
         partial.describe(index, body.total if body.total is not None else part.size, body.validator)
         self._check_space(None)
 
-    def _copy(self, index, base, body, buffer):
+    def _copy(self, index, base, body):
         partial, part = self.partial, self.partial.parts[index]
         ended = False
         while not ended:
             filled, since = 0, time.monotonic()
+            buffer = self._buffer()
+            view = memoryview(buffer)
             try:
                 while filled < CHUNK:
-                    count = body.read_into(buffer[filled:])
+                    count = body.read_into(view[filled:])
                     if not count:
                         ended = True
                         break
@@ -201,8 +206,7 @@ class Transfer:
                         break
             finally:
                 # What came before a connection broke counts.
-                if filled:
-                    self._keep(index, base, buffer[:filled])
+                self._keep(index, base, buffer, filled)
             if not ended and part.size != part.have and (self._stop.is_set() or (body.resumable and self._over())):
                 return False
         if part.size is None:
@@ -217,13 +221,21 @@ class Transfer:
             )
         return True
 
-    def _keep(self, index, base, view):
-        part = self.partial.parts[index]
-        if part.size is not None and part.have + len(view) > part.size:
-            raise StorageError(FINAL, "the storage sent more bytes of part %s than it announced" % self._names[index])
-        self.partial.write(index, base, view)
+    def _buffer(self):
         with self.partial.changed:
-            self.received += len(view)
+            return self._spare.pop() if self._spare else bytearray(CHUNK)
+
+    def _keep(self, index, base, buffer, filled):
+        part = self.partial.parts[index]
+        if part.size is not None and part.have + filled > part.size:
+            raise StorageError(FINAL, "the storage sent more bytes of part %s than it announced" % self._names[index])
+
+        def hand_on():
+            self.received += filled
+            if self._hasher is None or not self._hasher.offer(index, part.have - filled, buffer, filled):
+                self._spare.append(buffer)
+
+        self.partial.write(index, base, memoryview(buffer)[:filled], hand_on)
 
     # -- time and space --------------------------------------------------------------------------------------------
 
@@ -244,19 +256,30 @@ class Transfer:
 
 
 class Hasher(threading.Thread):
-    """Follows the parts in their order, in the files: hashes what is there and waits for more.
+    """Follows the parts in their order and hashes what is there, waiting for more.
 
-    Reading back what was just written costs little, and the same code serves parts that came in out of order, in an
-    earlier slice or an earlier run. ``whole`` and ``each`` (per part, None unless wanted) are there after ``finish``.
+    What has just been fetched is taken from memory where that fits, everything else is read back from the files: parts
+    that came out of order, in an earlier slice or in an earlier run. ``offer`` hands over a buffer; ``spare`` holds
+    those that are free again.
     """
 
     def __init__(self, partial, each):
         super().__init__(daemon=True)
         self.partial = partial
-        self.whole, self.each = None, None
+        self.spare = []
         self._want_each = each
+        self._offers = deque()
+        self._place = (0, 0)
+        self._result = None
         self._cancelled = False
         self._problem = None
+
+    def offer(self, index, start, buffer, count):
+        """Take the buffer if its bytes are among the next to be hashed. Called with the partial's lock held."""
+        if not count or self._place[0] != index or self._place[1] > start or len(self._offers) >= _MAX_OFFERS:
+            return False
+        self._offers.append((index, start, buffer, count))
+        return True
 
     def run(self):
         try:
@@ -266,11 +289,11 @@ class Hasher(threading.Thread):
             self._problem = problem
 
     def finish(self):
-        """Wait for the end of the last part; all of them must be complete."""
+        """(sha256 of the whole, of each part or Nones), once all parts are complete."""
         self.join()
         if self._problem is not None:
             raise _in_words(self._problem, self.partial.folder)
-        return self.whole, self.each
+        return self._result
 
     def cancel(self):
         with self.partial.changed:
@@ -281,38 +304,37 @@ class Hasher(threading.Thread):
     def _pass(self):
         """One reading from the first byte. False if bytes it had read were given up meanwhile."""
         partial = self.partial
-        generation, whole, each = partial.generation, hashlib.sha256(), []
+        with partial.changed:
+            generation = partial.generation
+            self._offers.clear()
+        whole, each = hashlib.sha256(), []
         buffer = memoryview(bytearray(CHUNK))
-        for index, part in enumerate(partial.parts):
+        for index in range(len(partial.parts)):
             one = hashlib.sha256() if self._want_each else None
-            base = done = 0
-            file = None
+            done, file = 0, None
             try:
                 while True:
-                    with partial.changed:
-                        while not self._cancelled and generation == partial.generation and part.have <= done:
-                            if part.complete:
-                                break
-                            partial.changed.wait(1.0)
-                        if self._cancelled or generation != partial.generation:
-                            return False
-                        there, ended = part.have, part.complete
-                        base = partial.base(index)
-                    if there > done and file is None:
-                        file = open(partial.path(index), "rb", buffering=0)  # pylint: disable=consider-using-with
-                        file.seek(base)
-                    while done < there:
-                        count = file.readinto(buffer[: there - done])
-                        if not count:
-                            raise ReceiveError("changed", "the partial file was cut short by someone else")
-                        whole.update(buffer[:count])
-                        if one is not None:
-                            one.update(buffer[:count])
-                        done += count
-                        if self._cancelled:
-                            return False
-                    if ended:
+                    offered, there = self._next(index, done, generation)
+                    if there is None:
+                        return False
+                    if there == done:
                         break
+                    if offered is not None:
+                        data = memoryview(offered)[: there - done]
+                    else:
+                        if file is None:
+                            file = open(partial.path(index), "rb", buffering=0)  # pylint: disable=consider-using-with
+                        file.seek(partial.base(index) + done)
+                        data = buffer[: file.readinto(buffer[: there - done])]
+                        if not data:
+                            raise ReceiveError("changed", "the partial file was cut short by someone else")
+                    whole.update(data)
+                    if one is not None:
+                        one.update(data)
+                    done += len(data)
+                    if offered is not None:
+                        with partial.changed:
+                            self.spare.append(offered)
             finally:
                 if file is not None:
                     file.close()
@@ -320,9 +342,30 @@ class Hasher(threading.Thread):
         with partial.changed:
             if generation != partial.generation:
                 return False
-        self.whole = whole.hexdigest()
-        self.each = each
+        self._result = whole.hexdigest(), each
         return True
+
+    def _next(self, index, done, generation):
+        """(an offered buffer or None for the file, up to where it goes) of what follows ``done``.
+
+        ``done`` itself stands for the end of the part, None for a reading that is over.
+        """
+        partial, part = self.partial, self.partial.parts[index]
+        with partial.changed:
+            self._place = (index, done)
+            while True:
+                if self._cancelled or generation != partial.generation:
+                    return None, None
+                while self._offers and (self._offers[0][0] != index or self._offers[0][1] < done):
+                    self.spare.append(self._offers.popleft()[2])
+                if self._offers and self._offers[0][1] == done:
+                    offer = self._offers.popleft()
+                    return offer[2], done + offer[3]
+                if part.have > done:
+                    return None, self._offers[0][1] if self._offers else part.have
+                if part.complete:
+                    return None, done
+                partial.changed.wait(1.0)
 
 
 def free_space(folder, needed):
