@@ -10,7 +10,11 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
   provider:
-    description: The flavour of the API that is called.
+    description:
+      - The flavour of the API that is called.
+      - For this option, O(source) and every option that says how the service is reached, the variable
+        C(protect_<option>) of the host is used when the option is not set, before the environment is. So an inventory
+        made for the role P(restorable.backups.protect#role) serves ad-hoc commands too.
     type: str
     default: cloud66
     choices:
@@ -68,7 +72,9 @@ requirements:
     SOURCE = r"""
 options:
   source:
-    description: What is backed up. For V(cloud66) the UID of a stack.
+    description:
+      - What is backed up. For V(cloud66) the UID of a stack.
+      - The host's variable C(protect_source) is used when this is not set.
     type: str
     required: true
     aliases:
@@ -85,7 +91,7 @@ options:
   source:
     description:
       - What is backed up. For V(cloud66) the UID of a stack.
-      - Either this or O(sources) is needed.
+      - Either this or O(sources) is needed. The host's variable C(protect_source) is used when neither is set.
     type: str
     aliases:
       - stack

@@ -29,6 +29,8 @@ PROVIDER_OPTIONS = {
     "api_retries": {"type": "int", "default": 4},
     "allow_http": {"type": "bool", "default": False},
 }
+# Options that a host's variables protect_<option> stand in for.
+HOST_OPTIONS = ("source",) + tuple(PROVIDER_OPTIONS)
 STATE_DIR_OPTION = {"type": "path", "fallback": (env_fallback, ["RESTORABLE_STATE_DIR"])}
 
 

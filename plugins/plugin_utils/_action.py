@@ -22,7 +22,7 @@ from ansible.utils.display import Display
 
 from ..module_utils._errors import BackupError, MissingLibraryError
 from ..module_utils._operations import Context
-from ..module_utils._options import check_shared
+from ..module_utils._options import HOST_OPTIONS, check_shared
 from ..module_utils._providers import connect
 
 display = Display()
@@ -56,7 +56,7 @@ class ControllerAction(ActionBase):
         del tmp
         warnings, secrets = [], set()
         try:
-            params, secrets = self._validated()
+            params, secrets = self._validated(task_vars or {})
             register_secrets(secrets)
             provider = connect(params, warnings.append)
             context = Context(
@@ -73,10 +73,10 @@ class ControllerAction(ActionBase):
             result["warnings"] = list(dict.fromkeys(result.get("warnings", []) + warnings))
         return without_secrets(result, secrets) if secrets else result
 
-    def _validated(self):
+    def _validated(self, task_vars):
         """(validated options, secrets found in them)."""
-        arguments = self._task.args.copy()
         spec = self.spec["argument_spec"]
+        arguments = self._with_host_variables(self._task.args.copy(), spec, task_vars)
         if self._task.environment and any(self._task.environment):
             arguments = self._with_task_environment(arguments, spec)
         validator = ArgumentSpecValidator(spec, **{rule: self.spec[rule] for rule in _SPEC_RULES if rule in self.spec})
@@ -90,17 +90,33 @@ class ControllerAction(ActionBase):
         check_shared(params)
         return params, secrets | signatures_of(secrets)
 
+    def _with_host_variables(self, arguments, spec, task_vars):
+        """Options that say what is backed up and how it is reached, from the variables that the role reads too.
+
+        So one inventory serves the role, other playbooks and ad-hoc commands.
+        """
+        for option in HOST_OPTIONS:
+            variable = "protect_" + option
+            if task_vars.get(variable) is None or _is_given(option, spec, arguments):
+                continue
+            if option != "source" or not _is_given("sources", spec, arguments):
+                arguments[option] = self._templar.template(task_vars[variable])
+        return arguments
+
     def _with_task_environment(self, arguments, spec):
         """Options from the task's own ``environment``, which would reach a module but not an action plugin."""
         environment = {}
         self._compute_environment_string(environment)
         for option, about in spec.items():
             names = about["fallback"][1] if "fallback" in about else ()
-            given = any(name in arguments for name in [option] + list(about.get("aliases", ())))
             value = next((environment[name] for name in names if name in environment), None)
-            if not given and value is not None:
+            if value is not None and not _is_given(option, spec, arguments):
                 arguments[option] = value
         return arguments
+
+
+def _is_given(option, spec, arguments):
+    return any(name in arguments for name in [option] + list(spec.get(option, {}).get("aliases", ())))
 
 
 def signatures_of(secrets):
