@@ -169,21 +169,22 @@ class _Task:
         schedule = self._schedule(latest)
         stalled, differences = [], []
         for series in series_of_engine(self.backups, engine):
-            if not is_live(series, now, schedule):
-                stalled.append(series)
-                continue
             difference = drifts(series, self.request)
-            # With allow_additional only a task that is as wanted counts; without, any task of the engine does.
-            if not (self.additional and difference):
+            if self.additional and difference:
+                # With allow_additional only a task that is as wanted counts; without, any task of the engine does.
+                continue
+            if is_live(series, now, schedule):
                 found.live.append(series)
                 differences.append(difference)
+            else:
+                stalled.append(series)
         if found.live:
             found.drift = _with_memory(min(differences, key=len), self.request, mine)
             return found
         newest = max((series.newest.created_at for series in stalled), default=None)
         if latest is not None and (newest is None or newest < latest.asked_at):
             self._look_at_marker(found, latest, now)
-        elif stalled and not self.additional:
+        else:
             for series in stalled:
                 found.doubts.append(
                     "series %s is stalled: nothing has come for %s; its task may be paused, failing or gone, and the "
