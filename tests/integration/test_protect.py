@@ -195,3 +195,13 @@ def test_report_over_the_records_of_two_runs(controller, sandbox):
     (controller.folder / "results/report.json").unlink()
     controller.play("report", *arguments, "--check")
     assert not (controller.folder / "results/report.json").exists()
+
+
+def test_ad_hoc_the_source_comes_from_the_inventory(controller, sandbox):
+    controller.inventory(wiki=dict(NOWHERE), blog=dict(NOWHERE, protect_source="{{ blog_uid }}", blog_uid=sandbox.uid("blog")))
+    words = ["ansible", "all", "-i", "hosts.json", "-m", "restorable.backups.backup_check", "-a", "max_age=90h"]
+    done = subprocess.run(words, cwd=controller.folder, env=controller.environment, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False)
+    assert (done.returncode, len(re.findall(r"^\w+ \| SUCCESS", done.stdout, re.M))) == (0, 2), done.stdout
+    for name in ("wiki", "blog"):
+        assert sandbox.uid(name) in done.stdout
