@@ -71,7 +71,7 @@ class ControllerAction(ActionBase):
             result.update(failed=True, changed=False, msg=error.message, failure=error.to_failure())
         if warnings:
             result["warnings"] = list(dict.fromkeys(result.get("warnings", []) + warnings))
-        return without_secrets(result, secrets) if secrets else result
+        return without_secrets(result, secrets)
 
     def _validated(self, task_vars):
         """(validated options, secrets found in them)."""
@@ -125,15 +125,17 @@ def signatures_of(secrets):
 
 
 def hide(text, secrets):
+    """The text without the secrets, and without what is secret in any URL, wherever it came from: its query, its password."""
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         text = text.replace(secret, _HIDDEN)
+    text = re.sub(r"(https?://)[^\s/?#'\"@]+@", r"\1", text)
     return re.sub(r"(https?://[^\s?'\"]+)\?[^\s'\"]+", r"\1?" + _HIDDEN, text)
 
 
 def without_secrets(value, secrets):
     """A copy of a result in which no text holds a secret."""
     if isinstance(value, str):
-        return hide(value, secrets) if any(secret in value for secret in secrets) else value
+        return hide(value, secrets) if "://" in value or any(secret in value for secret in secrets) else value
     if isinstance(value, dict):
         return {name: without_secrets(inner, secrets) for name, inner in value.items()}
     if isinstance(value, (list, tuple)):
