@@ -1,0 +1,100 @@
+# Copyright (c) 2026, Restorable Backups contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Every example that the documentation shows is run as it stands, so that none can rot."""
+
+from __future__ import annotations
+
+import ast
+import getpass
+import grp
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULES = {path.stem: path for path in sorted((ROOT / "plugins/modules").glob("[!_]*.py"))}
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted(ROOT.glob("roles/*/README.md"))]
+# Examples that rest on what others leave behind.
+AFTER = {"backup_report": ["backup_record"]}
+# These alone do anything on the host of their task.
+ON_THE_HOST = {"backup_file_fetch"}
+HERE = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+
+
+def examples_of(module):
+    """The text of a module's EXAMPLES."""
+    for node in ast.parse(MODULES[module].read_text()).body:
+        if isinstance(node, ast.Assign) and node.targets[0].id == "EXAMPLES":
+            return ast.literal_eval(node.value)
+    raise AssertionError(f"{module} has no EXAMPLES")
+
+
+def blocks_of(page):
+    """(name, YAML text) of each code block in a page."""
+    found = re.findall(r"^```ya?ml\n(.*?)^```", page.read_text(), re.M | re.S)
+    return [(f"{page.relative_to(ROOT)} {number}", text) for number, text in enumerate(found, 1)]
+
+
+BLOCKS = dict(block for page in PAGES for block in blocks_of(page))
+
+
+@pytest.fixture
+def world(controller, stacks):
+    """Two stacks with fresh backups, and how the examples' own names for things read here."""
+    for stack in stacks[:2]:
+        stack.sandbox.backup(stack.name)
+        stack.record(age=3600, database_name=stack.sandbox.stack(stack.name)["database"])
+    (controller.place / "srv/backups").mkdir(parents=True)
+    stack = stacks[0]
+    newest = stack.sandbox.api("GET", f"/stacks/{stack.uid}/backups")[1]["response"]
+    variables = {
+        "stack": stack.uid, "stacks": [one.uid for one in stacks[:2]], "dump_url": stack.sandbox.import_source(),
+        "database": stack.sandbox.stack(stack.name)["database"],
+        "backup_id": next(str(record["id"]) for record in newest if not record.get("synthetic")),
+    }
+    local = [
+        (r"/srv\b", str(controller.place / "srv")), (r"\bgroup: backup$", f"group: {grp.getgrgid(os.getgid()).gr_name}"),
+        (r"\bowner: backup$", f"owner: {getpass.getuser()}"), (r"\bgroup: 1$", f"group: {stack.group}"),
+        (r"5999b763474b0eafa5fafb64bff0ba80", stacks[0].uid), (r"8d1f0b9a7c3e4f5d9b2a1c0e7f6d5a4b", stacks[1].uid),
+    ]
+
+    def here(text):
+        for pattern, value in local:
+            text = re.sub(pattern, value, text, flags=re.M)
+        return yaml.safe_load(text)
+
+    return variables, here
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_the_examples_of_a_module(controller, world, module):
+    variables, here = world
+    names = [*AFTER.get(module, ()), module]
+    tasks = [task for name in names for task in here(examples_of(name))]
+    hosts = {"shop": HERE if module in ON_THE_HOST else {}}
+    run = controller.play(tasks, hosts=hosts, vars=variables).passed()
+    assert [answer.event for answer in run.answers] == ["ok"] * len(tasks)
+    assert all(task["name"] for task in tasks)
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_the_snippets_of_a_page(controller, world, block):
+    dummy, here = world
+    content = here(BLOCKS[block])
+    if isinstance(content, list) and all("hosts" in play for play in content):
+        (controller.place / "site.yml").write_text(yaml.safe_dump(content))
+        inventory = controller.inventory({"shop": {}})
+        run = controller.command("ansible-playbook", "-i", str(inventory), "site.yml").ended().passed()
+        assert list((controller.place / "backup-results").glob("*.json")), run.output
+    elif isinstance(content, dict) and "all" in content:
+        (controller.place / "inventory.yml").write_text(yaml.safe_dump(content))
+        run = controller.command("ansible-playbook", "-i", "inventory.yml", "restorable.backups.protect").ended().passed()
+        assert {path.stem for path in (controller.place / "backup-results").glob("*.json")} == set(content["all"]["hosts"])
+    else:
+        assert set(content) == {"collections"}, f"{block} is neither a playbook nor an inventory: run it here"
