@@ -18,7 +18,8 @@ attributes:
   action_group:
     description: Takes defaults from C(module_defaults) of the group C(restorable.backups.backups).
     support: full
-    membership: restorable.backups.backups
+    membership:
+      - restorable.backups.backups
 """
 
     # Modules that only read.

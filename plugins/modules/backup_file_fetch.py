@@ -40,6 +40,9 @@ attributes:
     support: full
     platforms: posix
 options:
+  _plan:
+    description: Internal, what the action plugin sends to the host. Refused in a playbook.
+    type: str
   id:
     description:
       - Id of the backup. Either this or O(latest=true) is needed.
@@ -301,7 +304,9 @@ def carry_out(module, order):
     answer["attributes_changed"] = False
     if answer["state"] == "current":
         paths = [(answer["path"], order["kept"])] + [(file["path"], False) for file in answer["files"] if file["path"]]
-        answer["attributes_changed"] = any([apply_attributes(path, is_folder) for path, is_folder in paths])
+        # All of them first: any() alone would stop at the first that changed.
+        applied = [apply_attributes(path, is_folder) for path, is_folder in paths]
+        answer["attributes_changed"] = any(applied)
     return {"changed": answer["attributes_changed"] or answer["state"] == "done", "answer": answer}
 
 

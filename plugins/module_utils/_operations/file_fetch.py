@@ -20,7 +20,7 @@ from .._backup import FAILED, OK, RUNNING, newest_first
 from .._errors import BackupError, NotFoundError, OptionError
 from .._options import source_option, with_provider
 from .._values import format_size, format_time
-from ._reading import names_series, selected
+from ._reading import selected
 
 FETCH_OPTIONS = {
     "source": source_option(required=True),

@@ -104,7 +104,9 @@ class FakeProvider(Provider):
         self.calls.append(call)
         if self.on_write:
             self.on_write()
-        answer = self.answers.pop(0) if self.answers else "queued for creation"
+        if not self.answers:
+            return "queued for creation"
+        answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
         return answer
