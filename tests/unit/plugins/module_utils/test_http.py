@@ -202,7 +202,7 @@ def test_no_signature_in_an_error_text():
 )
 def test_the_kind_of_error_by_status(status, kind, code, text):
     error = http.error_of("GET /stacks", Response(status))
-    assert type(error) is kind
+    assert error.__class__ is kind
     assert (error.code, error.details["status"], error.details["call"]) == (code, status, "GET /stacks")
     assert error.message.startswith("GET /stacks answered %d" % status)
     assert text in error.message
@@ -227,7 +227,14 @@ def test_503_has_two_meanings_and_a_third(body, kind, code):
 
 @pytest.mark.parametrize(
     "word, code",
-    [("bad_request", "bad_request"), ("trial_expired", "trial_expired"), ("No group given", "api_error"), ("a" * 65, "api_error"), (5, "api_error"), ("", "api_error")],
+    [
+        ("bad_request", "bad_request"),
+        ("trial_expired", "trial_expired"),
+        ("No group given", "api_error"),
+        ("a" * 65, "api_error"),
+        (5, "api_error"),
+        ("", "api_error"),
+    ],
 )
 def test_the_services_word_is_the_code_where_it_is_a_word(word, code):
     assert http.error_of("GET /x", Response(400, {"error": word})).code == code
@@ -348,7 +355,11 @@ def test_a_post_is_sent_once_whatever_comes_back(status):
     assert script.slept == []
 
 
-@pytest.mark.parametrize("response", [Response(s) for s in (408, 500, 502, 503, 504, 599)] + [Response(503, b"<h1>try later</h1>")], ids=lambda r: r.status_code)
+@pytest.mark.parametrize(
+    "response",
+    [Response(s) for s in (408, 500, 502, 503, 504, 599)] + [Response(503, b"<h1>try later</h1>")],
+    ids=lambda r: r.status_code,
+)
 def test_a_post_that_may_have_been_done_is_in_doubt(response):
     with pytest.raises(OutcomeUnknownError, match="may have been carried out") as caught:
         Script(response).client.post("/x", {})
