@@ -117,7 +117,9 @@ def test_engines_as_people_write_them(ensure, given, sent):
     assert provider.writes[0][2].engines == sent
 
 
-@pytest.mark.parametrize("tables, sent", [(None, None), ([], set()), (["b", "a"], {"a", "b"}), (["a, b", " c "], {"a", "b", "c"})])
+@pytest.mark.parametrize(
+    "tables, sent", [(None, None), ([], set()), (["b", "a"], {"a", "b"}), (["a, b", " c "], {"a", "b", "c"})]
+)
 def test_excluded_tables_as_people_write_them(ensure, tables, sent):
     provider = FakeProvider()
     ensure(provider, excluded_tables=tables)
@@ -174,7 +176,9 @@ def test_one_call_is_all_that_a_look_needs(ensure):
 
 
 def test_any_live_series_is_evidence_for_all_engines(ensure):
-    backups = every(DAY, 3, engine="redis", series="s/r") + every(HOUR, 3, engine="mysql", series="s/m", first_age=9 * DAY)
+    backups = every(DAY, 3, engine="redis", series="s/r") + every(
+        HOUR, 3, engine="mysql", series="s/m", first_age=9 * DAY
+    )
     result = ensure(FakeProvider(*backups))
     assert (result["action"], result["engines_seen"]) == ("present", ["redis"])
 
@@ -383,7 +387,12 @@ def test_a_state_folder_that_cannot_be_written_is_noticed_before_the_request(ens
 
 # -- answers of the service --------------------------------------------------------------------------------------------
 
-REFUSALS = [ApiError("no", code="not_ok"), AuthError("403"), UnsupportedError("503"), UnavailableError("refused", code="throttled")]
+REFUSALS = [
+    ApiError("no", code="not_ok"),
+    AuthError("403"),
+    UnsupportedError("503"),
+    UnavailableError("refused", code="throttled"),
+]
 
 
 @pytest.mark.parametrize("refusal", REFUSALS, ids=lambda error: type(error).__name__)
@@ -687,7 +696,9 @@ def test_the_same_task_again_and_again_is_at_most_one_request(ensure, before, gi
     assert len(provider.writes) <= 1
 
 
-@pytest.mark.parametrize("before, given", list(itertools.product(sorted(WORLDS), [{}, {"recreate_stalled": True}])), ids=str)
+@pytest.mark.parametrize(
+    "before, given", list(itertools.product(sorted(WORLDS), [{}, {"recreate_stalled": True}])), ids=str
+)
 def test_check_mode_never_writes_and_never_says_less_than_the_run_after_it(ensure, tmp_path, before, given):
     provider = FakeProvider(*WORLDS[before])
 
