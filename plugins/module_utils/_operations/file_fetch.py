@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from hashlib import sha256
 
-from .._backup import FAILED, OK, RUNNING, newest_first
+from .._backup import FAILED, OK, RUNNING, engine_name, newest_first
 from .._errors import BackupError, NotFoundError, OptionError
 from .._options import source_option, with_provider
 from .._values import format_size, format_time
@@ -135,7 +135,7 @@ def chosen_backup(params, provider, context):
             context.warn("The service does not say whether backup %s is good" % backup.id)
         return backup
     provider.require("list")
-    listing = provider.list_backups(params["source"], engine=params["engine"])
+    listing = provider.list_backups(params["source"], engine=engine_name(params["engine"]) if params["engine"] else None)
     for warning in listing.warnings:
         context.warn(warning)
     series = [params["series"]] if params["series"] is not None else None
