@@ -545,13 +545,19 @@ def test_a_dest_that_cannot_be(order, tmp_path, dest, kept, words):
     assert str(tmp_path / dest).rstrip("/") in caught.value.message
 
 
-@pytest.mark.parametrize("name", ["../x", "/etc/passwd", "a/b", "..", ".hidden", ""])
+@pytest.mark.parametrize("name", ["../victim", "{absolute}", "a/b", "..", ".hidden", ""])
 def test_a_name_never_leaves_the_folder(order, tmp_path, name):
+    # A file of the test's own stands in for those that a hostile name would aim at: without the guard it is lost.
+    victim, dest = tmp_path / "victim", tmp_path / "dest"
+    victim.write_text("precious")
+    dest.mkdir()
+    name = name.format(absolute=victim)
     with pytest.raises(ReceiveError):
-        receive(order(dest=str(tmp_path), name=name))
+        receive(order(dest=str(dest), name=name))
     with pytest.raises(ReceiveError):
-        receive(order(1, dest=str(tmp_path), kept=True, files=[{"id": "x", "name": name}]))
-    assert left_behind(tmp_path) == []
+        receive(order(1, dest=str(dest), kept=True, files=[{"id": "x", "name": name}]))
+    assert left_behind(dest) == []
+    assert victim.read_text() == "precious"
 
 
 def test_a_link_stays_and_its_target_is_written(order, tmp_path):
