@@ -255,3 +255,20 @@ def test_a_dead_port_leaves_no_doubt(run, stack, tmp_path, module):
     assert run(module, **options).code == "unavailable"
     assert markers(tmp_path) == []
     assert stack.posts() == []
+
+
+# -- who is on the other side -------------------------------------------------------------------------------------
+
+
+def test_a_certificate_that_does_not_verify_is_no_hiccup(run, tmp_path):
+    """It is told at once, and leaves no doubt: nothing was sent to whoever that is."""
+    from sandbox.client import Sandbox
+
+    with Sandbox.start(stacks="shop", tls=True) as secure:
+        options = {"source": secure.uid("shop"), "api_url": secure.api_url, "api_token": secure.token}
+        importing = {"group": secure.group("shop"), "engine": "postgresql", "remote_url": secure.import_source()}
+        for module, more in (("backup_info", {}), ("backup_task", {}), ("backup_import", importing)):
+            outcome = run(module, **options, **more)
+            assert (outcome.code, outcome.pauses) == ("tls", [])
+        assert secure.requests() == [] and markers(tmp_path) == []
+        assert run("backup_info", **options, ca_path=secure.ca_path)["backups"] == []
