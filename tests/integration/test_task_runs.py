@@ -225,15 +225,15 @@ def test_a_marker_that_cannot_be_read_is_no_empty_memory(controller, stack):
 # Python reads this file at its start: the run and its worker die by SIGKILL just before the POST leaves the controller.
 DIES_BEFORE_POST = """
 import os, signal
-import requests
+from requests.adapters import HTTPAdapter
 
-send = requests.Session.request
-def request(self, method, *arguments, **options):
-    if method == "POST":
+send = HTTPAdapter.send
+def dying(self, request, *arguments, **options):
+    if request.method == "POST":
         os.kill(os.getppid(), signal.SIGKILL)
         os.kill(os.getpid(), signal.SIGKILL)
-    return send(self, method, *arguments, **options)
-requests.Session.request = request
+    return send(self, request, *arguments, **options)
+HTTPAdapter.send = dying
 """
 
 
