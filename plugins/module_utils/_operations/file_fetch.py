@@ -174,7 +174,7 @@ def _check_filters(params, backup):
 def safe_name(text, fallback):
     """A plain, visible file name out of what a service calls something."""
     name = "".join("_" if _is_hazard(character) else character for character in str(text)).strip()
-    name = re.sub(r"^[.-]|\.{2,}", "_", name.rstrip("."))
+    name = re.sub(r"\.{2,}|^[.-]", "_", name.rstrip("."))
     if re.match(r"^(con|prn|aux|nul|com\d|lpt\d)(\.|$)", name, re.I):
         name = "_" + name
     if not name.strip("_"):
