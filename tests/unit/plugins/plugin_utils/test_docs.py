@@ -11,13 +11,18 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.restorable.backups.plugins.module_utils import _evidence, _http, _markers, _policy
-from ansible_collections.restorable.backups.plugins.module_utils._operations import check, import_backup, task
+from ansible_collections.restorable.backups.plugins.module_utils._operations import (
+    check,
+    file_fetch,
+    import_backup,
+    task,
+)
 from ansible_collections.restorable.backups.plugins.module_utils._options import PROVIDER_OPTIONS
 from ansible_collections.restorable.backups.plugins.module_utils._providers import PROVIDERS, cloud66
 from ansible_collections.restorable.backups.plugins.module_utils._schedule import Schedule
 
 ROOT = Path(__file__).resolve().parents[4]
-PAGES = ("violations", "idempotency", "providers", "secrets")
+PAGES = ("violations", "idempotency", "providers", "secrets", "files")
 
 
 def page(name):
@@ -94,7 +99,7 @@ def test_numbers_in_the_pages_are_those_of_the_code():
 def test_options_and_files_that_are_named_exist(name):
     text = page(name)
     known = set(PROVIDER_OPTIONS) | {"id", "files", "mode"}
-    for spec in (check.SPEC, task.SPEC, import_backup.SPEC):
+    for spec in (check.SPEC, task.SPEC, import_backup.SPEC, file_fetch.SPEC):
         known |= set(spec["argument_spec"])
     for option in re.findall(r"`([a-z_]+): [a-z]+`", text):
         assert option in known | {"no_log", "ok"}, option
