@@ -67,7 +67,7 @@ class ControllerAction(ActionBase):
         except MissingLibraryError as error:
             result.update(failed=True, msg=missing_required_lib(error.library), exception=error.traceback)
         except BackupError as error:
-            result.update(failed=True, changed=False, msg=error.message, failure=error.to_failure())
+            result.update(failed=True, changed=error.changed, msg=error.message, failure=error.to_failure())
         if warnings:
             result["warnings"] = list(dict.fromkeys(result.get("warnings", []) + warnings))
         return without_secrets(result, secrets)

@@ -225,6 +225,12 @@ def test_waiting_returns_the_new_backup_of_the_engine(bring):
     assert bring(provider, world, wait=True)["backup"]["id"] == "new"
 
 
+def test_a_wait_in_vain_says_that_something_was_asked_for(bring):
+    with pytest.raises(BackupError) as caught:
+        bring(FakeProvider(), wait=True, wait_timeout=5)
+    assert (caught.value.code, caught.value.changed) == ("wait_timeout", True)
+
+
 def test_nothing_is_waited_for_that_was_asked_for_before(bring):
     provider, world = FakeProvider(), World()
     bring(provider)

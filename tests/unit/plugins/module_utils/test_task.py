@@ -640,6 +640,14 @@ def test_waiting_outlives_a_service_that_is_away_for_a_while(ensure):
     assert world.warned == ["While waiting: down"]
 
 
+def test_a_wait_for_what_was_asked_before_has_changed_nothing(ensure):
+    provider = FakeProvider()
+    ensure(provider)
+    with pytest.raises(BackupError) as caught:
+        ensure(provider, wait=True, wait_timeout=5)
+    assert caught.value.changed is False
+
+
 def test_waiting_does_not_outlive_a_refusal(ensure):
     provider, world = FakeProvider(), World()
     arrivals(provider, world, AuthError("401"))
@@ -653,6 +661,7 @@ def test_waiting_ends_in_time(ensure, book, timeout, interval, slept):
     with pytest.raises(BackupError, match="No new backup of shop after") as caught:
         ensure(FakeProvider(), world, wait=True, wait_timeout=timeout, wait_interval=interval)
     assert (caught.value.code, caught.value.details["waited_seconds"]) == ("wait_timeout", timeout)
+    assert caught.value.changed is True, "something was asked for all the same"
     assert world.slept == slept
     assert [marker.state for marker in book.all()] == [DONE], "asked for it was: the next run waits on"
 
