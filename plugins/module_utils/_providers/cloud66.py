@@ -29,6 +29,9 @@ _STATUS = {0: OK, 1: FAILED}
 _RESTORE_STATUS = {0: "never", 1: "running", 2: "restored", 3: "failed"}
 _VERIFY_STATUS = {0: "never", 1: "running", 2: "verified", 3: "failed", 4: "error"}
 
+_TOKEN = re.compile(r"^[\x21-\x7e]+$")
+_SEPARATOR = re.compile(r"[,\s]+")
+
 
 class Cloud66(Provider):
     name = "cloud66"
@@ -49,7 +52,7 @@ class Cloud66(Provider):
         token = none_if_null(params["api_token"])
         if not token:
             raise OptionError("api_token", "no token given: set this option or the environment variable CLOUD66_TOKEN")
-        if not re.match(r"^[\x21-\x7e]+$", token):
+        if not _TOKEN.match(token):
             raise OptionError("api_token", "holds blanks or control characters: was it pasted with a line break?")
         account = none_if_null(params["account"])
         seen = set()
@@ -316,7 +319,7 @@ def _names(value):
     """The names in a comma list (or a list), None where there is none: that is not known."""
     if value is None:
         return None
-    parts = value if isinstance(value, list) else re.split(r"[,\s]+", str(value))
+    parts = value if isinstance(value, list) else _SEPARATOR.split(str(value))
     return frozenset(str(name) for name in parts if name)
 
 
