@@ -13,7 +13,8 @@ from dataclasses import replace
 from ansible.module_utils.common.parameters import remove_values
 
 from ..module_utils._errors import BackupError, OptionError
-from ..module_utils._operations.file_fetch import SPEC, run
+from ..module_utils._operations._fetch_options import SPEC
+from ..module_utils._operations.file_fetch import run
 from ..module_utils._receive import without_signatures
 from ..plugin_utils._action import ControllerAction, register_secrets, signatures_of
 

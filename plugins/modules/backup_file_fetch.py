@@ -266,7 +266,7 @@ import traceback
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.restorable.backups.plugins.module_utils import _receive
-from ansible_collections.restorable.backups.plugins.module_utils._operations.file_fetch import SPEC
+from ansible_collections.restorable.backups.plugins.module_utils._operations._fetch_options import SPEC
 
 
 def main():

@@ -3,10 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: no promise of stability is made to others.
-"""backup_file_fetch: which backup, under which name, in which portions. What touches the host is done by ``host``.
-
-Imported on the host too, for its options: nothing here may need a library.
-"""
+"""backup_file_fetch: which backup, under which name, in which portions. What touches the host is done by ``host``."""
 
 from __future__ import annotations
 
@@ -21,31 +18,6 @@ from .._errors import BackupError, NotFoundError, OptionError
 from .._options import source_option, with_provider
 from .._values import format_size, format_time
 from ._reading import selected
-
-FETCH_OPTIONS = {
-    "source": source_option(required=True),
-    "id": {"type": "str", "aliases": ["backup_id"]},
-    "latest": {"type": "bool", "default": False},
-    "series": {"type": "str"},
-    "engine": {"type": "str", "aliases": ["db_type"]},
-    "database": {"type": "str", "aliases": ["database_name"]},
-    "dest": {"type": "path", "required": True},
-    "parts": {"type": "str", "default": "join", "choices": ["join", "keep"]},
-    "checksum": {"type": "str"},
-    "mode": {"type": "raw", "default": "0600"},
-    "owner": {"type": "str"},
-    "group": {"type": "str"},
-    "force": {"type": "bool", "default": False},
-    "keep_partial": {"type": "bool", "default": True},
-    "workers": {"type": "int", "default": 4},
-    "progress_interval": {"type": "int", "default": 20},
-    # From the action plugin to the module on the host: an order with signed URLs.
-    "_plan": {"type": "str", "no_log": True},
-}
-SPEC = {
-    "argument_spec": with_provider(**FETCH_OPTIONS),
-    "supports_check_mode": True,
-}
 
 # A URL is asked for again after so many seconds; the shortest life known is five minutes.
 _URL_LIFE = 120.0

@@ -12,9 +12,8 @@ import pytest
 from ansible_collections.restorable.backups.plugins.module_utils._backup import Backup, BackupFile
 from ansible_collections.restorable.backups.plugins.module_utils._errors import ApiError, BackupError, OptionError
 from ansible_collections.restorable.backups.plugins.module_utils._operations import Context
-from ansible_collections.restorable.backups.plugins.module_utils._operations import file_fetch
+from ansible_collections.restorable.backups.plugins.module_utils._operations._fetch_options import SPEC
 from ansible_collections.restorable.backups.plugins.module_utils._operations.file_fetch import (
-    SPEC,
     backup_name,
     run,
     safe_name,
@@ -380,8 +379,3 @@ def test_doubts_are_told(clock):
     host = FakeHost(done(7, unmeasured=[0]))
     run(params(id="1"), FakeProvider([backup(1)], sizes=[5]), clock.context(), host)
     assert ["does not say how long" in clock.warnings[0], "as 5 bytes, the storage sent 7" in clock.warnings[1]] == [True, True]
-
-
-def test_the_host_imports_no_library():
-    """What is sent to a host must do without requests."""
-    assert not hasattr(file_fetch, "requests")
