@@ -21,7 +21,7 @@ from ._base import Listing, Provider
 API_PATH = "/api/3"
 # Enough for 300,000 records; a server that announces more is not believed.
 MAX_PAGES = 10000
-PAGE_WORKERS = 16
+PAGE_WORKERS = 24
 # Pages in a row without a record that was not seen before, after which a list is held to go in circles.
 _MAX_REPEATS = 3
 
