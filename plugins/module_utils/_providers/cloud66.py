@@ -244,15 +244,21 @@ class _Page:
 
 
 def api_base(url):
-    """The API's base from a host, an address, or an address with /api/3 (documented form)."""
+    """The API's base from a host, an address, or an address with /api/3 (documented form).
+
+    One spelling of it: markers are found by it. Raises OptionError.
+    """
     url = none_if_null(url) or ""
     if "://" not in url:
         url = "https://" + url
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise OptionError("api_url", "is not a URL: %s" % error)
     path = parts.path.rstrip("/")
     if not path.endswith(API_PATH):
         path += API_PATH
-    return urlunsplit((parts.scheme.lower(), parts.netloc, path, "", ""))
+    return urlunsplit((parts.scheme.lower(), parts.netloc.lower(), path, "", ""))
 
 
 def mend_signature(url):
