@@ -164,7 +164,7 @@ def test_ad_hoc_info_in_all_its_forms(controller, stack):
     series = newest["series"][0]
     assert (series["count"], series["good_count"], series["last_status"]) == (4, 3, "failed")
 
-    failed = controller.adhoc("backup_info", f"instance_id={stack.uid} status=failed since=7d", "--one-line").passed()
+    failed = controller.adhoc("backup_info", f"instance_id={stack.uid} status=failed since=7d").passed()
     assert [backup["id"] for backup in failed.only["backups"]] == [bad]
     assert json.loads(failed.output.partition("=> ")[2])["backups"][0]["message"] == "No space left"
 

@@ -63,6 +63,13 @@ def test_check_mode_predicts_exactly_what_the_run_then_does_and_the_second_run_d
     assert again["evidence"]["markers"][0]["path"] == str(path)
 
 
+def test_markers_have_a_place_of_their_own_where_nobody_names_one(controller, stack):
+    run = controller.play([task(stack)], env={"RESTORABLE_STATE_DIR": ""}).passed()
+    [marker] = (controller.place / ".local/state/restorable.backups").glob("*/task-*.json")
+    again = controller.play([task(stack)], env={"RESTORABLE_STATE_DIR": str(marker.parents[1])}).passed()
+    assert (run.only["action"], again.only["action"]) == ("created", "pending")
+
+
 def test_the_whole_life_of_a_task(controller, scheduled_stack):
     """Asked for, pending, its first backups, then left alone: one request in all."""
     stack = scheduled_stack
