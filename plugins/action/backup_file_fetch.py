@@ -74,8 +74,8 @@ class _Host:
             return False
         dest, name = shlex.quote(dest), shlex.quote(order["name"])
         command = (
-            "d=%s; if [ -d \"$d\" ]; then p=\"$d\"; d=\"$d\"/%s; else p=`dirname \"$d\"`; fi; "
-            "case \"$d\" in */) ;; *) [ -d \"$p\" ] && [ -w \"$p\" ] && [ ! -e \"$d\" ] && [ ! -L \"$d\" ] && echo free;; esac"
+            'd=%s; if [ -d "$d" ]; then p="$d"; d="$d"/%s; else p=`dirname "$d"`; fi; '
+            'case "$d" in */) ;; *) [ -d "$p" ] && [ -w "$p" ] && [ ! -e "$d" ] && [ ! -L "$d" ] && echo free;; esac'
         )
         with self._environment_of_host():
             found = self._action._low_level_execute_command(command % (dest, name))  # pylint: disable=protected-access
@@ -111,7 +111,9 @@ class _Host:
     @contextmanager
     def _environment_of_host(self):
         """Without the variables that this plugin reads itself: they hold the credential, and would go along."""
-        names = {name for about in SPEC["argument_spec"].values() if "fallback" in about for name in about["fallback"][1]}
+        names = {
+            name for about in SPEC["argument_spec"].values() if "fallback" in about for name in about["fallback"][1]
+        }
         task = self._action._task  # pylint: disable=protected-access
         whole = task.environment
         if whole and any(whole):
@@ -137,7 +139,11 @@ class _Host:
         if isinstance(failure, dict):
             error = BackupError(self._clean(failure["message"]), code=failure["code"], **failure["details"])
         else:
-            said = [found.get("msg") or "the module gave no answer", found.get("module_stderr"), found.get("module_stdout")]
+            said = [
+                found.get("msg") or "the module gave no answer",
+                found.get("module_stderr"),
+                found.get("module_stdout"),
+            ]
             text = " / ".join(str(part).strip() for part in said if part and str(part).strip())
             error = BackupError("On the host: %s" % self._clean(text)[:2000], code="host")
         error.on_host = True

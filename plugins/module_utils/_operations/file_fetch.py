@@ -107,7 +107,9 @@ def chosen_backup(params, provider, context):
             context.warn("The service does not say whether backup %s is good" % backup.id)
         return backup
     provider.require("list")
-    listing = provider.list_backups(params["source"], engine=engine_name(params["engine"]) if params["engine"] else None)
+    listing = provider.list_backups(
+        params["source"], engine=engine_name(params["engine"]) if params["engine"] else None
+    )
     for warning in listing.warnings:
         context.warn(warning)
     series = [params["series"]] if params["series"] is not None else None
@@ -115,7 +117,9 @@ def chosen_backup(params, provider, context):
     good = newest_first(backup for backup in fitting if backup.good)
     if not good:
         wanted = ", ".join(
-            "%s %s" % (option, params[option]) for option in ("series", "engine", "database") if params[option] is not None
+            "%s %s" % (option, params[option])
+            for option in ("series", "engine", "database")
+            if params[option] is not None
         )
         raise NotFoundError(
             "%s has no good backup%s (%d of %d listed fit, none of them is good)"
@@ -307,7 +311,9 @@ class _Fetch:
             self.have[index] = part["have"]
             if part["size"] is not None and part["have"] == part["size"]:
                 if index not in self.complete:
-                    self._say("part %d of %d (%s) is here, %s", index + 1, self.count, self._name(index), _size(part["size"]))
+                    self._say(
+                        "part %d of %d (%s) is here, %s", index + 1, self.count, self._name(index), _size(part["size"])
+                    )
                 self.complete.add(index)
             else:
                 self.complete.discard(index)

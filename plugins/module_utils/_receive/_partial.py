@@ -348,7 +348,9 @@ def _locked(folder):
         about = os.lstat(folder)
         if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.geteuid():
             raise ReceiveError(
-                "bad_dest", "%s is in the way: it is not a folder of the user who fetches. Remove it." % folder, path=folder
+                "bad_dest",
+                "%s is in the way: it is not a folder of the user who fetches. Remove it." % folder,
+                path=folder,
             )
         path = os.path.join(folder, "lock")
         lock = os.open(path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o600)

@@ -40,7 +40,8 @@ class FakeProvider:
     def __init__(self, backups=(), parts=1, sizes=None):
         self.backups, self.calls = list(backups), []
         self.files = [
-            BackupFile("tar-%d" % number, "tar-%d" % number, sizes[number] if sizes else None) for number in range(parts)
+            BackupFile("tar-%d" % number, "tar-%d" % number, sizes[number] if sizes else None)
+            for number in range(parts)
         ]
 
     def require(self, operation):
@@ -93,16 +94,26 @@ def slice_of(*parts, received=10, outcomes=None, state="progress", **more):
     """A host's answer; a part is (have, size)."""
     sizes = [size for have, size in parts]
     made = {
-        "state": state, "path": "/srv/x.tar", "parts": [{"have": have, "size": size} for have, size in parts],
-        "outcomes": outcomes or {}, "received": received, "resumed": 0, "have": sum(have for have, size in parts),
-        "size": None if None in sizes else sum(sizes), "seconds": 1.0, "unmeasured": [], "diff": {},
+        "state": state,
+        "path": "/srv/x.tar",
+        "parts": [{"have": have, "size": size} for have, size in parts],
+        "outcomes": outcomes or {},
+        "received": received,
+        "resumed": 0,
+        "have": sum(have for have, size in parts),
+        "size": None if None in sizes else sum(sizes),
+        "seconds": 1.0,
+        "unmeasured": [],
+        "diff": {},
     }
     made.update(more)
     return made
 
 
 def done(*sizes, **more):
-    return slice_of(*[(size, size) for size in sizes], state="done", sha256="ab", size_bytes=sum(sizes), files=[], **more)
+    return slice_of(
+        *[(size, size) for size in sizes], state="done", sha256="ab", size_bytes=sum(sizes), files=[], **more
+    )
 
 
 def params(**given):
@@ -134,12 +145,23 @@ def chosen(clock, backups, **options):
 
 
 def test_latest_passes_over_what_is_bad(clock):
-    backups = [backup(3), backup(1, status="failed"), backup(2), backup(4, status="running"), backup(0, status="unknown")]
+    backups = [
+        backup(3),
+        backup(1, status="failed"),
+        backup(2),
+        backup(4, status="running"),
+        backup(0, status="unknown"),
+    ]
     assert chosen(clock, backups, latest=True) == "2"
 
 
 def test_latest_is_narrowed(clock):
-    backups = [backup(1, engine="redis", database=None), backup(2), backup(3, database="blog"), backup(4, series="x/other")]
+    backups = [
+        backup(1, engine="redis", database=None),
+        backup(2),
+        backup(3, database="blog"),
+        backup(4, series="x/other"),
+    ]
     assert chosen(clock, backups, latest=True, engine="redis") == "1"
     assert chosen(clock, backups, latest=True, engine="postgres", database="shop") == "2"
     assert chosen(clock, backups, latest=True, database="blog") == "3"
@@ -188,25 +210,28 @@ def test_no_files(clock):
 # -- names ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("text, safe", [
-    ("tar-aa", "tar-aa"),
-    ("../../etc/passwd", "____etc_passwd"),
-    ("/etc/passwd", "_etc_passwd"),
-    ("..", "x"),
-    (".", "x"),
-    ("", "x"),
-    ("///", "x"),
-    (".ssh", "_ssh"),
-    ("-rf", "_rf"),
-    ("a\\b:c", "a_b_c"),
-    ("a\x00b\nc\x1b[31m", "a_b_c_[31m"),
-    ("\u202egnp.tar", "_gnp.tar"),
-    ("caf\u00e9 \u4e2d\u6587.tar", "caf\u00e9 \u4e2d\u6587.tar"),
-    ("lone \udc80 half", "lone _ half"),
-    ("NUL.tar", "_NUL.tar"),
-    ("name.", "name"),
-    (17, "17"),
-])
+@pytest.mark.parametrize(
+    "text, safe",
+    [
+        ("tar-aa", "tar-aa"),
+        ("../../etc/passwd", "____etc_passwd"),
+        ("/etc/passwd", "_etc_passwd"),
+        ("..", "x"),
+        (".", "x"),
+        ("", "x"),
+        ("///", "x"),
+        (".ssh", "_ssh"),
+        ("-rf", "_rf"),
+        ("a\\b:c", "a_b_c"),
+        ("a\x00b\nc\x1b[31m", "a_b_c_[31m"),
+        ("\u202egnp.tar", "_gnp.tar"),
+        ("caf\u00e9 \u4e2d\u6587.tar", "caf\u00e9 \u4e2d\u6587.tar"),
+        ("lone \udc80 half", "lone _ half"),
+        ("NUL.tar", "_NUL.tar"),
+        ("name.", "name"),
+        (17, "17"),
+    ],
+)
 def test_safe_names(text, safe):
     assert safe_name(text, "x") == safe
 
@@ -220,19 +245,28 @@ def test_long_names_keep_their_ending_and_differ():
 
 def test_equal_names_are_told_apart():
     assert safe_names(["a.tar", "A.tar", "a.tar", "b", "b", "/", ""]) == [
-        "a.tar", "A-2.tar", "a-3.tar", "b", "b-2", "part-0005", "part-0006"
+        "a.tar",
+        "A-2.tar",
+        "a-3.tar",
+        "b",
+        "b-2",
+        "part-0005",
+        "part-0006",
     ]
 
 
-@pytest.mark.parametrize("first, joined, name", [
-    ("tar", True, "postgresql-shop-20260131T030000Z-1.tar"),
-    ("tar-aa", True, "postgresql-shop-20260131T030000Z-1.tar"),
-    ("mysql.tar.aa", True, "postgresql-shop-20260131T030000Z-1.tar"),
-    ("d9f0.tar-aaa", True, "postgresql-shop-20260131T030000Z-1.tar"),
-    ("x.xbstream.gz", True, "postgresql-shop-20260131T030000Z-1.xbstream.gz"),
-    ("17", True, "postgresql-shop-20260131T030000Z-1"),
-    ("tar-aa", False, "postgresql-shop-20260131T030000Z-1"),
-])
+@pytest.mark.parametrize(
+    "first, joined, name",
+    [
+        ("tar", True, "postgresql-shop-20260131T030000Z-1.tar"),
+        ("tar-aa", True, "postgresql-shop-20260131T030000Z-1.tar"),
+        ("mysql.tar.aa", True, "postgresql-shop-20260131T030000Z-1.tar"),
+        ("d9f0.tar-aaa", True, "postgresql-shop-20260131T030000Z-1.tar"),
+        ("x.xbstream.gz", True, "postgresql-shop-20260131T030000Z-1.xbstream.gz"),
+        ("17", True, "postgresql-shop-20260131T030000Z-1"),
+        ("tar-aa", False, "postgresql-shop-20260131T030000Z-1"),
+    ],
+)
 def test_the_name_of_the_whole(first, joined, name):
     assert backup_name(backup(1), [BackupFile("x", first)], joined) == name
 
@@ -265,7 +299,9 @@ def test_check_mode_looks_and_asks_for_no_url(clock):
 
 def test_unchanged_asks_for_no_url(clock):
     provider = FakeProvider([backup(1)])
-    host = FakeHost(looked={"state": "current", "sha256": "ab", "size_bytes": 5, "files": [], "attributes_changed": False})
+    host = FakeHost(
+        looked={"state": "current", "sha256": "ab", "size_bytes": 5, "files": [], "attributes_changed": False}
+    )
     result = run(params(id="1"), provider, clock.context(), host)
     assert (result["changed"], result["sha256"], "diff" in result) == (False, "ab", False)
     assert provider.calls == ["get", "files"]
@@ -326,7 +362,10 @@ def test_an_expired_url_is_asked_for_once_more(clock):
     expired = {"0": ["expired", "storage x answered 403"]}
     provider, host = FakeProvider([backup(1)]), FakeHost(slice_of((0, None), received=0, outcomes=expired), done(5))
     run(params(id="1"), provider, clock.context(), host)
-    assert [order["urls"]["0"] for order in host.orders] == ["https://storage/tar-0?Signature=3", "https://storage/tar-0?Signature=4"]
+    assert [order["urls"]["0"] for order in host.orders] == [
+        "https://storage/tar-0?Signature=3",
+        "https://storage/tar-0?Signature=4",
+    ]
     error = failure(clock, FakeHost(slice_of((0, None), received=0, outcomes=expired)))
     assert "403, also with a fresh URL" in error.message
 
@@ -378,4 +417,7 @@ def test_what_the_host_complains_of_itself_it_knows(clock):
 def test_doubts_are_told(clock):
     host = FakeHost(done(7, unmeasured=[0]))
     run(params(id="1"), FakeProvider([backup(1)], sizes=[5]), clock.context(), host)
-    assert ["does not say how long" in clock.warnings[0], "as 5 bytes, the storage sent 7" in clock.warnings[1]] == [True, True]
+    assert ["does not say how long" in clock.warnings[0], "as 5 bytes, the storage sent 7" in clock.warnings[1]] == [
+        True,
+        True,
+    ]
