@@ -13,7 +13,7 @@ from posixpath import dirname
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from .._backup import FAILED, OK, UNKNOWN, Backup, BackupFile, engine_name
-from .._errors import ApiError, OptionError
+from .._errors import ApiError, OptionError, OutcomeUnknownError
 from .._http import HttpClient, check_url
 from .._values import none_if_null, parse_time
 from ._base import Listing, Provider
@@ -140,10 +140,15 @@ class Cloud66(Provider):
         return self._post(source, {"group": group, "db_type": engine, "remote_url": url})
 
     def _post(self, source, body):
-        answer = self._client.post(_path("stacks", source, "backups"), body)
-        record = answer.data.get("response", answer.data) if isinstance(answer.data, dict) else {}
+        path = _path("stacks", source, "backups")
+        answer = self._client.post(path, body)
+        record = answer.data.get("response", answer.data) if isinstance(answer.data, dict) else None
         if not isinstance(record, dict):
-            record = {}
+            raise OutcomeUnknownError(
+                "POST %s answered %d with JSON that does not say what was done; the request may have been carried out"
+                % (path, answer.status),
+                status=answer.status,
+            )
         message = _text(record.get("message")) or ""
         if record.get("ok") in (False, "false") or record.get("error"):
             reason = message or _text(record.get("details") or record.get("error")) or "the answer says ok: false"
