@@ -170,7 +170,7 @@ UNCLEAR = [
     {"kind": "status", "code": 500}, {"kind": "status", "code": 502}, {"kind": "status", "code": 503, "body": "hm"},
     {"kind": "status", "code": 504}, {"kind": "status", "code": 408}, {"kind": "commit_then_500"},
     {"kind": "commit_then_reset"}, {"kind": "reset"}, {"kind": "truncate"}, SLOW, {"kind": "html"},
-    {"kind": "malformed_json"}, {"kind": "html", "code": 500},
+    {"kind": "malformed_json"}, {"kind": "html", "code": 500}, {"kind": "status", "code": 201, "body": ["what", "now"]},
 ]
 CLEAR = [
     ({"kind": "throttle"}, "throttled"), ({"kind": "throttle", "retry_after": 1}, "throttled"),
@@ -224,6 +224,27 @@ def test_after_a_clear_refusal_the_next_run_asks_anew(run, stack, tmp_path, modu
     assert run(module, **options_of(module, stack))["action"] == "created"
     assert len(stack.posts()) == 2
     assert [marker["state"] for marker in markers(tmp_path)] == ["done"]
+
+
+@pytest.mark.parametrize("body", [
+    {"response": {"ok": True, "message": "queued"}}, {"ok": True}, {"response": {}}, {"response": {"ok": None}},
+], ids=str)
+def test_a_success_may_be_told_in_few_words(run, stack, body):
+    """Every field of an answer is optional."""
+    stack.sandbox.fault("status", route="create", code=200, body=body)
+    assert run("backup_task", source=stack.uid)["action"] == "created"
+
+
+@pytest.mark.parametrize("body, reason", [
+    ({"response": {"ok": False, "message": "The stack is busy"}}, "The stack is busy"),
+    ({"ok": False}, "the answer says ok: false"),
+    ({"error": "conflict", "details": "in maintenance"}, "in maintenance"),
+], ids=str)
+def test_a_refusal_may_come_as_a_success(run, stack, tmp_path, body, reason):
+    stack.sandbox.fault("status", route="create", code=200, body=body)
+    outcome = run("backup_task", source=stack.uid)
+    assert (outcome.code, outcome.error.message) == ("not_ok", f"Cloud 66 refused: {reason}")
+    assert markers(tmp_path) == []
 
 
 def test_a_task_that_was_created_though_the_answer_was_500_is_found_by_its_first_backup(run, stack):
