@@ -16,7 +16,7 @@ from ..module_utils._errors import BackupError, OptionError
 from ..module_utils._operations._fetch_options import SPEC
 from ..module_utils._operations.file_fetch import run
 from ..module_utils._receive import without_signatures
-from ..plugin_utils._action import ControllerAction, register_secrets, signatures_of
+from ..plugin_utils._action import ControllerAction, display, hide, register_secrets, signatures_of
 
 # Larger than any bundle of authorities.
 _MAX_CA_BYTES = 4 << 20
@@ -45,8 +45,13 @@ class ActionModule(ControllerAction):
             raise OptionError("_plan", "is not for playbooks")
         host = _Host(self, params, task_vars)
         name = task_vars.get("inventory_hostname", "localhost")
-        say = context.progress
-        result = run(params, provider, replace(context, progress=lambda text: say("[%s] %s" % (name, text))), host)
+
+        def say(text):
+            # Not to the standard output, which may be one JSON document.
+            if not self._task.no_log:
+                display.display(hide("[%s] %s" % (name, text), host.secrets), stderr=True)
+
+        result = run(params, provider, replace(context, progress=say), host)
         result.update(host.asides)
         return remove_values(result, host.secrets) if host.secrets else result
 

@@ -22,7 +22,8 @@ description:
   - A run that was interrupted in any way is gone on with by the next one. Bytes that have arrived are not fetched again
     as long as the storage still holds the same content (C(If-Range)).
   - Status, length and range of every answer are checked, and an error page is never taken for a backup.
-  - Long fetches are carried out in slices; a line of progress is shown for each part and each slice.
+  - Long fetches are carried out in slices; a line of progress is shown for each part and each slice, on the standard
+    error.
 extends_documentation_fragment:
   - restorable.backups.provider
   - restorable.backups.provider.source
