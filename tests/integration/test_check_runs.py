@@ -169,6 +169,19 @@ def test_ad_hoc_info_in_all_its_forms(controller, stack):
     assert json.loads(failed.output.partition("=> ")[2])["backups"][0]["message"] == "No space left"
 
 
+def test_how_a_host_is_reached_does_not_matter(controller, stack):
+    """No connection is opened, and so nobody becomes anybody there."""
+    info = {"restorable.backups.backup_info": {}}
+    run = controller.play([
+        {"name": "become", **info, "become": True, "become_user": "postgres"},
+        {"name": "delegate", **info, "delegate_to": "elsewhere"},
+        {"name": "loop", "restorable.backups.backup_info": {"source": "{{ item }}"}, "loop": [stack.uid, stack.uid]},
+        {"name": "once", **info, "run_once": True},
+    ], hosts={"shop": {"protect_source": stack.uid}}, strategy="free").passed()
+    assert [answer.event for answer in run.answers] == ["ok"] * 4
+    assert stack.calls() == [LIST] * 5
+
+
 def test_a_read_only_module_does_in_check_mode_what_it_always_does(controller, stack):
     stack.history(2)
     for mode in ((), ("--check", "--diff")):
