@@ -76,7 +76,7 @@ def test_the_whole_life_of_a_task(controller, scheduled_stack):
     tasks = [task(stack, frequency="0 * * * *")]
     assert controller.play(tasks).passed().only["action"] == "created"
     assert controller.play(tasks).passed().only["action"] == "pending"
-    assert stack.sandbox.advance("2h") == 2
+    stack.sandbox.advance("2h")
     lives = controller.play(tasks).passed().only
     assert (lives["changed"], lives["action"], lives["engines_seen"]) == (False, "present", ["postgresql"])
     assert lives["series"][0]["count"] == 2 and lives["drift"] == []
