@@ -15,7 +15,6 @@ from hashlib import sha256
 
 from .._backup import FAILED, OK, RUNNING, engine_name, newest_first
 from .._errors import BackupError, NotFoundError, OptionError
-from .._options import source_option, with_provider
 from .._values import format_size, format_time
 from ._reading import selected
 
