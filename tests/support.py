@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta, timezone
 from typing import Any
 from urllib.parse import unquote
@@ -37,8 +38,11 @@ class Stack:
     def record(self, age: float = HOUR, series: str = "nightly", engine: str = "postgresql", **fields: Any) -> str:
         """Put one record into the catalogue, dated by the real clock; its id. Fields are the API's own."""
         moment = ago(age)
-        path = f"2aad2bb5/backups/3c656a1b/{engine}/{series}/{moment.translate({ord(c): '.' for c in '-T:'}).rstrip('Z')}"
-        record = {"db_type": engine, "storage_path": path, "backup_date_iso": moment, "created_at_iso": moment, **fields}
+        folder = re.sub("[-T:]", ".", moment.rstrip("Z"))
+        record = {
+            "db_type": engine, "storage_path": f"2aad2bb5/backups/3c656a1b/{engine}/{series}/{folder}",
+            "backup_date_iso": moment, "created_at_iso": moment, **fields,
+        }
         number = self.sandbox.synthetic(self.name, 1, **record)["last_id"]
         if "backup_size" in fields:
             self.sandbox.change(self.name, number, backup_size=fields["backup_size"])

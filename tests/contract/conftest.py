@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Modules in this process: their options are validated and their operation runs as in the action plugin, over real HTTP."""
+"""Modules in this process: options are validated and the operation runs as in the action plugin, over real HTTP."""
 
 from __future__ import annotations
 

@@ -27,7 +27,8 @@ def refused(run, stack, status, body, content_type=None):
 
 
 @pytest.mark.parametrize("body, content_type, said", [
-    ({"error": "bad_request", "error_description": "general words", "details": "the group is odd"}, None, "the group is odd"),
+    ({"error": "bad_request", "error_description": "general words", "details": "its group is odd"}, None,
+     "its group is odd"),
     ({"error": "bad_request", "error_description": "general words"}, None, "general words"),
     ({"error": "bad_request"}, None, "bad_request"),
     ("plain words\n  on two lines", None, "plain words on two lines"),
@@ -101,7 +102,9 @@ def test_reading_is_tried_again(run, stack, fault):
 
 
 @pytest.mark.parametrize("fault, code", [
-    ({"kind": "status", "code": 500}, "unavailable"), ({"kind": "throttle"}, "throttled"), ({"kind": "reset"}, "unavailable")])
+    ({"kind": "status", "code": 500}, "unavailable"), ({"kind": "throttle"}, "throttled"),
+    ({"kind": "reset"}, "unavailable"),
+])
 def test_but_not_for_ever(run, stack, fault, code):
     stack.sandbox.fault(route="list", **fault)
     outcome = run("backup_info", source=stack.uid, api_retries=RETRIES)
@@ -183,7 +186,9 @@ CLEAR = [
 
 
 def label(fault):
-    return " ".join(str(value) for name, value in fault.items() if name in ("kind", "code")) if isinstance(fault, dict) else ""
+    if isinstance(fault, dict):
+        return " ".join(str(fault[name]) for name in ("kind", "code") if name in fault)
+    return str(fault)
 
 
 def options_of(module, stack):

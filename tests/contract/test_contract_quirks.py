@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the API is known to send now and then: lists without an envelope, pages that overlap, fields that say nothing."""
+"""What the API is known to send now and then: lists without an envelope, pages that overlap, empty fields."""
 
 from __future__ import annotations
 
@@ -140,8 +140,8 @@ def test_a_record_of_which_nothing_is_known(run, stack):
 
 @pytest.mark.parametrize("nothing", [None, "", "  ", "0001-01-01T00:00:00Z"], ids=repr)
 def test_values_that_mean_nothing_are_null(run, stack, nothing):
-    backup = one(run, stack, dict.fromkeys((
-        "db_type", "database_name", "backup_date_iso", "created_at_iso", "backup_result", "storage_path"), nothing) | {"id": 7})
+    names = ("db_type", "database_name", "backup_date_iso", "created_at_iso", "backup_result", "storage_path")
+    backup = one(run, stack, {"id": 7, **dict.fromkeys(names, nothing)})
     for name in ("engine", "database", "created_at", "message", "location"):
         assert backup[name] is None, name
 
@@ -150,7 +150,8 @@ def test_values_that_mean_nothing_are_null(run, stack, nothing):
     ("backup_status", "status", {0: "ok", 1: "failed", 7: "unknown", None: "unknown", "0": "ok", "x": "unknown"}),
     ("verify_status", "verify_status",
      {0: "never", 1: "running", 2: "verified", 3: "failed", 4: "error", 9: "unknown", None: None}),
-    ("restore_status", "restore_status", {0: "never", 1: "running", 2: "restored", 3: "failed", 9: "unknown", None: None}),
+    ("restore_status", "restore_status",
+     {0: "never", 1: "running", 2: "restored", 3: "failed", 9: "unknown", None: None}),
 ])
 def test_statuses_are_numbers(run, stack, field, name, words):
     answer(stack, [{"id": number, field: value} for number, value in enumerate(words)])

@@ -169,7 +169,7 @@ class Started:
 
 
 def kill_all(process: subprocess.Popen[bytes]) -> None:
-    """End a run and its workers. Workers have a session of their own: a signal to the run's group does not reach them."""
+    """End a run and its workers. These have a session of their own: no signal to the run's group reaches them."""
     if process.poll() is None:
         for pid in [process.pid, *descendants(process.pid)]:
             try:

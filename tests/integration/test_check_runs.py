@@ -126,7 +126,7 @@ def test_one_source_that_fails_does_not_hide_the_others(controller, stacks):
 
 
 def test_ad_hoc_with_nothing_but_a_policy(controller, stacks):
-    """As an administrator types it: sources from the inventory, credentials from the environment, no Python on any host."""
+    """As an administrator types it: sources from the inventory, the token from the environment, no Python anywhere."""
     for stack in stacks[:2]:
         stack.history(2)
     hosts = {stack.name: {"protect_source": stack.uid} for stack in stacks[:2]}
@@ -150,7 +150,7 @@ def test_what_the_inventory_says_of_a_host_stands_in_for_options(controller, sta
         {"name": "task", "restorable.backups.backup_info": {"stack": other.uid}},
         {"name": "tasks", "restorable.backups.backup_info": {"stacks": [other.uid]}},
         {"name": "write", "restorable.backups.backup_task": {}},
-    ], "-vvvvv", hosts={"shop": here}, env={"CLOUD66_API_URL": "https://127.0.0.1:9", "CLOUD66_TOKEN": "wrong"}).passed()
+    ], "-vvvvv", hosts={"shop": here}, env={"CLOUD66_API_URL": "https://127.0.0.1:9", "CLOUD66_TOKEN": "bad"}).passed()
     assert one.calls() == [LIST, LIST, "POST /stacks/UID/backups"] and other.calls() == [LIST] * 2
     assert sandbox.token not in run.output + json.dumps([answer.result for answer in run.answers])
 

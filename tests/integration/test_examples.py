@@ -59,7 +59,8 @@ def world(controller, stacks):
         "backup_id": next(str(record["id"]) for record in newest if not record.get("synthetic")),
     }
     local = [
-        (r"/srv\b", str(controller.place / "srv")), (r"\bgroup: backup$", f"group: {grp.getgrgid(os.getgid()).gr_name}"),
+        (r"/srv\b", str(controller.place / "srv")),
+        (r"\bgroup: backup$", f"group: {grp.getgrgid(os.getgid()).gr_name}"),
         (r"\bowner: backup$", f"owner: {getpass.getuser()}"), (r"\bgroup: 1$", f"group: {stack.group}"),
         (r"5999b763474b0eafa5fafb64bff0ba80", stacks[0].uid), (r"8d1f0b9a7c3e4f5d9b2a1c0e7f6d5a4b", stacks[1].uid),
     ]
@@ -94,7 +95,8 @@ def test_the_snippets_of_a_page(controller, world, block):
         assert list((controller.place / "backup-results").glob("*.json")), run.output
     elif isinstance(content, dict) and "all" in content:
         (controller.place / "inventory.yml").write_text(yaml.safe_dump(content))
-        run = controller.command("ansible-playbook", "-i", "inventory.yml", "restorable.backups.protect").ended().passed()
-        assert {path.stem for path in (controller.place / "backup-results").glob("*.json")} == set(content["all"]["hosts"])
+        controller.command("ansible-playbook", "-i", "inventory.yml", "restorable.backups.protect").ended().passed()
+        records = {path.stem for path in (controller.place / "backup-results").glob("*.json")}
+        assert records == set(content["all"]["hosts"])
     else:
         assert set(content) == {"collections"}, f"{block} is neither a playbook nor an inventory: run it here"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""No token and no signature is seen anywhere: output at the highest verbosity, results, logs, markers, files left over."""
+"""No token and no signature is seen anywhere: output at every verbosity, results, logs, markers, files left over."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def tasks_of(stack, url, place):
         yield {"name": f"{module} works", f"restorable.backups.{module}": {**shared, **options}, "register": "result"}
         yield {"name": f"{module} shown", "ansible.builtin.debug": {"var": "result"}}
         yield {"name": f"{module} fails", f"restorable.backups.{module}": {**bad, **options}, "ignore_errors": True}
-        yield {"name": f"{module} misused", f"restorable.backups.{module}": {**shared, **options, "oops": "{{ token }}"},
-               "ignore_errors": True}
+        misused = {**shared, **options, "oops": "{{ token }}"}
+        yield {"name": f"{module} misused", f"restorable.backups.{module}": misused, "ignore_errors": True}
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def secret_variables(controller, sandbox, signed_url):
     return ["--extra-vars", "@vars.json"]
 
 
-def test_no_module_tells_a_secret_at_any_verbosity(controller, stack, sandbox, signed_url, secret_variables, collections_path):
+def test_no_module_tells_a_secret_at_any_verbosity(controller, stack, sandbox, signed_url, secret_variables):
     sandbox.backup(stack.name)
     tasks = list(tasks_of(stack, signed_url, controller.place))
     run = controller.play(tasks, "-vvvvv", "--diff", *secret_variables, hosts={"shop": HERE}, env=LOUD).passed()
@@ -111,7 +111,8 @@ def test_nor_when_an_import_goes_wrong(controller, stack, sandbox, fault, secret
 def test_a_password_in_the_url_to_import_is_a_secret_too(controller, stack, sandbox):
     url = stack.sandbox.import_source().replace("://", f"://operator:{PASSWORD}@")
     (controller.place / "vars.json").write_text(json.dumps({"url": url}))
-    sandbox.fault("status", route="import", code=400, body=f"Cannot fetch {url.replace('dump', 'other')} (403)", times=1)
+    said = f"Cannot fetch {url.replace('dump', 'other')} (403)"
+    sandbox.fault("status", route="import", code=400, body=said, times=1)
     run = controller.play([
         {"name": name, "ignore_errors": True, "restorable.backups.backup_import": {
             "source": stack.uid, "group": stack.group, "engine": "postgresql", "remote_url": "{{ url }}"}}
