@@ -136,6 +136,6 @@ options:
       - Folder on the controller for the markers of what was asked of the service.
       - C(restorable.backups) below C($XDG_STATE_HOME) (C(~/.local/state)) when not set. The environment variable
         E(RESTORABLE_STATE_DIR) is used when this is not set.
-      - Put it on storage that outlives the controller where that is a container.
+      - Put it on storage that outlives the controller where that is a container. A relative path is refused.
     type: path
 """

@@ -7,6 +7,8 @@
 
 from __future__ import annotations
 
+import sys
+
 
 class BackupError(Exception):
     """Base of all errors a user is meant to read.
@@ -55,7 +57,11 @@ class MissingLibraryError(BackupError):
     code = "missing_library"
 
     def __init__(self, library, traceback=None):
-        super().__init__("The Python library %s is needed on the controller" % library, library=library)
+        super().__init__(
+            "The Python library %s is missing on the controller, in the Python that runs Ansible. Install what this "
+            "collection needs there: %s -m pip install requests cronsim" % (library, sys.executable),
+            library=library,
+        )
         self.library = library
         self.traceback = traceback
 

@@ -345,7 +345,7 @@ def error_of(call, response):
         }[status]
         return AuthError("%s (%s)" % (message, hint), code=word or "refused", **about)
     if status == 404:
-        return NotFoundError(message, **about)
+        return NotFoundError("%s (check source, id and account)" % message, **about)
     if status == 503 and (word == "not_implemented" or "not implemented" in text.lower()):
         return UnsupportedError("%s (the service does not offer this call)" % message, **about)
     if status == 429 or (status == 503 and (word == "throttled" or "throttl" in text.lower())):

@@ -60,7 +60,11 @@ class MarkerBook:
     def __init__(self, state_dir, kind, provider, address, source):
         self.kind = kind
         place = "%s-%s-%s" % (provider, _readable(source), _digest([provider, address, source])[:12])
-        self.folder = Path(os.path.expanduser(state_dir or default_state_dir())) / place
+        base = os.path.expanduser(state_dir or default_state_dir())
+        if not os.path.isabs(base):
+            # From another folder the same task would find no marker there, and send its request again.
+            raise OptionError("state_dir", "%s is a relative path; markers need a fixed place" % base)
+        self.folder = Path(base) / place
 
     def path_for(self, key):
         """Where the marker of a request lies; ``key`` is what makes two requests the same one."""

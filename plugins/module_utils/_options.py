@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 
+import os
+
 from ansible.module_utils.basic import env_fallback
 
 from ._errors import OptionError
@@ -53,6 +55,10 @@ def check_shared(params):
         raise OptionError("api_retries", "must be 0 to 20")
     if re.search(r"[^\x21-\x7e]", (params["account"] or "").strip()):
         raise OptionError("account", "holds blanks, control characters or letters that no header can carry")
+    if params["ca_path"] is not None and not os.path.exists(params["ca_path"]):
+        raise OptionError("ca_path", "%s does not exist on the controller" % params["ca_path"])
+    if (params.get("source") or "").startswith("["):
+        raise OptionError("source", "is a list: it takes one name, and several go into sources where a module has it")
     for option in ("source", "id"):
         if params.get(option) is not None and not params[option].strip():
             raise OptionError(option, "is empty")

@@ -14,7 +14,6 @@ from __future__ import annotations
 import re
 
 from ansible.errors import AnsibleActionFail
-from ansible.module_utils.basic import missing_required_lib
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
@@ -71,7 +70,7 @@ class ControllerAction(ActionBase):
             )
             result.update(self.operate(params, provider, context, task_vars or {}))
         except MissingLibraryError as error:
-            result.update(failed=True, msg=missing_required_lib(error.library), exception=error.traceback)
+            result.update(failed=True, msg=error.message, exception=error.traceback)
         except BackupError as error:
             result.update(failed=True, changed=error.changed, msg=error.message, failure=error.to_failure())
         if warnings:

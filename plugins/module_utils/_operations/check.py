@@ -61,6 +61,8 @@ def run(params, provider, context):
         "series": [series.to_result() for series in all_series],
         "sources": judged,
     }
+    if policy.age_limit is None:
+        context.warn("The age of the backups is not judged: set max_age or frequency")
     if violations:
         result["msg"] = _sentence(judged, violations)
         result["failed"] = params["fail_on_violation"]
@@ -74,6 +76,9 @@ def policy_from(params):
     """The Policy of the options. Raises OptionError."""
     if params["min_count"] is not None and params["min_count"] < 1:
         raise OptionError("min_count", "must be 1 or more")
+    for option in ("engines", "databases"):
+        if any(not name.strip() for name in params[option] or ()):
+            raise OptionError(option, "holds an empty name")
     if params["max_size_drop"] is not None and not 0 <= params["max_size_drop"] <= 100:
         raise OptionError("max_size_drop", "is a percentage: 0 to 100")
     return Policy(
@@ -96,6 +101,8 @@ def _judge(reading, policy, params, now):
         violations = [Violation("unreachable", reading.error.message, observed=reading.error.code, expected="an answer")]
     else:
         violations = judge(backups, policy, now)
+        if not backups:
+            violations[0].message += _why_none(reading, params)
     return {
         "source": reading.source,
         "compliant": not violations,
@@ -104,6 +111,14 @@ def _judge(reading, policy, params, now):
         "count": len(backups),
         "series": group_series(backups),
     }
+
+
+def _why_none(reading, params):
+    """What a source without any backup to judge owes to the options."""
+    if reading.backups:
+        names = ", ".join(params["series"] or ())
+        return " in %s, of the source's %d" % ("series " + names if names else "the series that are left", len(reading.backups))
+    return " in group %d" % params["group"] if params["group"] is not None else ""
 
 
 def _decisive(all_series):

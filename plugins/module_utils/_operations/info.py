@@ -42,6 +42,8 @@ _FILE_WORKERS = 8
 def run(params, provider, context):
     now = context.now()
     since, until = (_moment(params, option, now) for option in ("since", "until"))
+    if since and until and since > until:
+        raise OptionError("since", "is after until: nothing can lie between them")
     if params["limit"] is not None and params["limit"] < 1:
         raise OptionError("limit", "must be 1 or more")
     provider.require("list")

@@ -51,7 +51,10 @@ class Cloud66(Provider):
         check_url("api_url", base_url, params["allow_http"])
         token = none_if_null(params["api_token"])
         if not token:
-            raise OptionError("api_token", "no token given: set this option or the environment variable CLOUD66_TOKEN")
+            empty = " (what is set is empty)" if params["api_token"] is not None else ""
+            raise OptionError(
+                "api_token", "no token given: set this option or the environment variable CLOUD66_TOKEN%s" % empty
+            )
         if not _TOKEN.match(token):
             raise OptionError("api_token", "holds blanks or control characters: was it pasted with a line break?")
         account = none_if_null(params["account"])
@@ -130,7 +133,7 @@ class Cloud66(Provider):
             "frequency": request.frequency,
             "keep_count": request.keep_count,
             "gzip": request.gzip,
-            "excluded_tables": None if request.excluded_tables is None else ",".join(sorted(request.excluded_tables)),
+            "excluded_tables": ",".join(sorted(request.excluded_tables or ())) or None,
             "run_on_replica_server": request.run_on_replica,
             "logical_backup": request.logical_backup,
         }
@@ -217,6 +220,8 @@ class Cloud66(Provider):
                     code="paging",
                 )
         warnings = []
+        if first.is_null:
+            warnings.append("%s answered null in place of a list" % path)
         # "count" is documented only by samples of one page: where it equals that page's length it says nothing of all.
         if first.count is not None and first.count > len(records) and first.count != len(first.records):
             warnings.append(
@@ -236,7 +241,9 @@ class _Page:
     """One page of a list: enveloped with or without pagination, or a bare list."""
 
     def __init__(self, data, number):
-        self.records = _unwrap(data, list, "a list")
+        # Some servers write an empty list as null; others write null where they have failed.
+        self.is_null = number == 1 and isinstance(data, dict) and data.get("response", data) is None
+        self.records = [] if self.is_null else _unwrap(data, list, "a list")
         if not all(isinstance(record, dict) for record in self.records):
             raise ApiError("Cloud 66 answered with a list of something else than records", code="bad_shape")
         pagination = data.get("pagination") if isinstance(data, dict) else None
@@ -280,8 +287,6 @@ def _unwrap(data, kind, what):
     """The ``response`` inside the documented envelope, or the bare value; ApiError where it is neither."""
     if isinstance(data, dict) and "response" in data:
         data = data["response"]
-        if data is None and kind is list:
-            return []
     elif kind is dict and isinstance(data, dict) and "error" in data:
         data = None
     if not isinstance(data, kind):

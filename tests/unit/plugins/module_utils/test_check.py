@@ -116,8 +116,27 @@ def test_the_backups_a_verdict_rests_on():
 def test_warnings_of_the_list_are_passed_on():
     provider, world = FakeProvider(*every(DAY, 3)), World()
     provider.warnings = ["may not be whole"]
-    judged(provider, world)
+    judged(provider, world, max_age="2d")
     assert world.warned == ["may not be whole"]
+
+
+def test_a_policy_without_an_age_says_so():
+    world = World()
+    judged(FakeProvider(*every(DAY, 3, first_age=2000 * DAY)), world, min_count=1)
+    assert world.warned == ["The age of the backups is not judged: set max_age or frequency"]
+
+
+def test_filters_that_leave_nothing_are_named():
+    result = judged(FakeProvider(*every(DAY, 3)), series=["nope"], max_age="2d")
+    assert result["msg"] == "shop: There is no backup at all in series nope, of the source's 3 (no_backups)"
+    result = judged(FakeProvider(), group=99, max_age="2d")
+    assert result["msg"] == "shop: There is no backup at all in group 99 (no_backups)"
+
+
+@pytest.mark.parametrize("option", ["engines", "databases"])
+def test_empty_names_are_refused(option):
+    with pytest.raises(OptionError, match=option + ": holds an empty name"):
+        judged(FakeProvider(), **{option: [""]})
 
 
 def test_a_long_verdict_is_cut():

@@ -274,3 +274,8 @@ def test_a_run_that_was_killed_holds_no_lock(book, monkeypatch, tmp_path):
     other.join()
     with book.lock():
         pass
+
+
+def test_a_relative_folder_is_refused():
+    with pytest.raises(OptionError, match="state_dir: rel/x is a relative path"):
+        markers.MarkerBook("rel/x", "task", "cloud66", "https://api", "shop")

@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.restorable.backups.plugins.module_utils import _evidence, _http, _markers, _policy
 from ansible_collections.restorable.backups.plugins.module_utils._operations import (
     check,
-    file_fetch,
+    _fetch_options,
     import_backup,
     task,
 )
@@ -99,7 +99,7 @@ def test_numbers_in_the_pages_are_those_of_the_code():
 def test_options_and_files_that_are_named_exist(name):
     text = page(name)
     known = set(PROVIDER_OPTIONS) | {"id", "files", "mode"}
-    for spec in (check.SPEC, task.SPEC, import_backup.SPEC, file_fetch.SPEC):
+    for spec in (check.SPEC, task.SPEC, import_backup.SPEC, _fetch_options.SPEC):
         known |= set(spec["argument_spec"])
     for option in re.findall(r"`([a-z_]+): [a-z]+`", text):
         assert option in known | {"no_log", "ok"}, option
