@@ -220,6 +220,13 @@ class Sandbox:
     def clear_faults(self) -> None:
         self.control("DELETE", "/faults")
 
+    def switch(self, surface: str, **settings: Any) -> dict[str, Any]:
+        """Switch a quirk on or off for good: ``switch("cloud66_v2", enveloped=True)``; how all of them stand now."""
+        return self.control("POST", "/switches", {surface: settings})
+
+    def reset_switches(self) -> None:
+        self.control("DELETE", "/switches")
+
     def requests(self, since: int = 0, **wanted: Any) -> list[dict[str, Any]]:
         """What was asked, in order: ``requests(route="storage", source=uid)``."""
         found = self.control("GET", f"/requests?since={since}")["requests"]
@@ -248,9 +255,16 @@ class Sandbox:
 
     def api(self, method: str, path: str, body: Any = None, token: str | None = None) -> tuple[int, Any]:
         """Call the API itself: ``api("GET", "/stacks")``; answers the status and the parsed body."""
+        return self._cloud66(method, "/api/3" + path, body, token)
+
+    def api_v2(self, method: str, path: str, body: Any = None, token: str | None = None) -> tuple[int, Any]:
+        """The same for version 2: ``api_v2("GET", f"/stacks/{uid}/managed_backups")``."""
+        return self._cloud66(method, "/api/2" + path, body, token)
+
+    def _cloud66(self, method: str, path: str, body: Any, token: str | None) -> tuple[int, Any]:
         headers = {"Authorization": f"Bearer {self.token if token is None else token}"}
         content = json.dumps(body).encode() if body is not None else None
-        status, answer = self._ask(method, "/api/3" + path, content, headers, 60)
+        status, answer = self._ask(method, path, content, headers, 60)
         return status, json.loads(answer)
 
     def _ask(self, method: str, path: str, content: bytes | None, headers: dict[str, str],

@@ -21,6 +21,7 @@ from .faults import Faults
 from .reply import Reply, Slice, as_json
 from .requestlog import RequestLog
 from .scheduler import NO_SPACE, Scheduler, TooMuch
+from .switches import Switches
 
 PREFIX = "/_sandbox"
 MAX_RUNS = 2000
@@ -33,7 +34,7 @@ class Unknown(Exception):
 
 class Control:
     def __init__(self, catalogue: Catalogue, clock: Clock, scheduler: Scheduler, postgres: Postgres, faults: Faults,
-                 log: RequestLog, api: Api) -> None:
+                 log: RequestLog, api: Api, switches: Switches) -> None:
         self._catalogue = catalogue
         self._clock = clock
         self._scheduler = scheduler
@@ -41,6 +42,7 @@ class Control:
         self._faults = faults
         self._log = log
         self._api = api
+        self._switches = switches
         stack, backup = r"/stacks/(?P<uid>[^/]+)", r"/backups/(?P<number>\d+)"
         self._routes: list[tuple[str, re.Pattern[str], Callable[..., Any]]] = [
             (method, re.compile(pattern), action) for method, pattern, action in (
@@ -51,6 +53,9 @@ class Control:
                 ("POST", r"/sizes", self._sizes),
                 ("GET", r"/requests", self._requests),
                 ("DELETE", r"/requests", self._clear_requests),
+                ("GET", r"/switches", self._show_switches),
+                ("POST", r"/switches", self._change_switches),
+                ("DELETE", r"/switches", self._reset_switches),
                 ("GET", r"/faults", self._list_faults),
                 ("POST", r"/faults", self._add_fault),
                 ("DELETE", r"/faults(?:/(?P<number>\d+))?", self._clear_faults),
@@ -148,6 +153,17 @@ class Control:
     async def _sizes(self, body: Body, _query: Body) -> Body:
         self._api.sizes = bool(body["report"])
         return {"report": self._api.sizes}
+
+    async def _show_switches(self, _body: Body, _query: Body) -> Body:
+        return self._switches.describe()
+
+    async def _change_switches(self, body: Body, _query: Body) -> Body:
+        self._switches.change(body)
+        return self._switches.describe()
+
+    async def _reset_switches(self, _body: Body, _query: Body) -> Body:
+        self._switches.reset()
+        return self._switches.describe()
 
     # -- requests and faults ------------------------------------------------------------------------------------
 
