@@ -242,6 +242,13 @@ class Sandbox:
     def clear_requests(self) -> None:
         self.control("DELETE", "/requests")
 
+    # -- services beside Cloud 66 -------------------------------------------------------------------------------
+
+    def service(self, name: str, method: str = "GET", path: str = "", **body: Any) -> dict[str, Any]:
+        """Look into one of them or make it do something: ``service("backupman", "POST", "/backup", labels=["shop"])``.
+        The paths are those of the control API."""
+        return dict(self.control(method, f"/{name}{path}", body or None))
+
     # -- HTTP ---------------------------------------------------------------------------------------------------
 
     def control(self, method: str, path: str, body: dict[str, Any] | None = None, timeout: float = 600) -> Any:
@@ -260,6 +267,12 @@ class Sandbox:
     def api_v2(self, method: str, path: str, body: Any = None, token: str | None = None) -> tuple[int, Any]:
         """The same for version 2: ``api_v2("GET", f"/stacks/{uid}/managed_backups")``."""
         return self._cloud66(method, "/api/2" + path, body, token)
+
+    def backupman(self, method: str, path: str, key: str | None = None) -> tuple[int, Any]:
+        """Call Backupman: ``backupman("GET", "/api/backups")``; the body is parsed, unless it is no JSON."""
+        headers = {"X-Api-Key": self.ready["backupman"]["api_key"] if key is None else key}
+        status, answer = self._ask(method, path, None, headers, 60)
+        return status, _parsed(answer)
 
     def _cloud66(self, method: str, path: str, body: Any, token: str | None) -> tuple[int, Any]:
         headers = {"Authorization": f"Bearer {self.token if token is None else token}"}
@@ -306,6 +319,13 @@ def _launch(command: list[str], home: Path, timeout: float) -> tuple[dict[str, A
         process.terminate()
         process.wait(15)
     raise SandboxError(f"the sandbox did not start ({reason}): {' '.join(command)}\n{_tail(log)}")
+
+
+def _parsed(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except ValueError:
+        return content
 
 
 def environment(sandbox: Sandbox) -> dict[str, str]:

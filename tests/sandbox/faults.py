@@ -14,8 +14,9 @@ from .reply import Reply, Spoil, as_error, as_json, as_xml_error
 
 PAGED = ("list", "files", "stacks")
 WRITES = ("create", "import")
-ROUTES = ("list", "get", "files", "file", *WRITES, "stacks", "storage", "export")
-SURFACES = ("cloud66", "cloud66_v2")
+ROUTES = ("list", "get", "files", "file", *WRITES, "stacks", "storage", "export", "ping", "health",
+          "download_url", "download")
+SURFACES = ("cloud66", "cloud66_v2", "backupman")
 
 # kind -> (the routes it is meant for when none is named; its parameters and their defaults)
 KINDS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {

@@ -21,7 +21,7 @@ from typing import Any
 
 from aiohttp import web
 
-from . import api_v2, api_v3, control, storage
+from . import api_v2, api_v3, backupman, control, storage
 from .calls import Surface
 from .catalogue import Catalogue
 from .clock import Clock, iso, parse_moment
@@ -34,6 +34,7 @@ from .signing import Signer, redact
 from .switches import Switches
 
 HOST = "127.0.0.1"
+SECRETS = ("admin", "public", "signing", "backupman")
 
 
 class InUse(Exception):
@@ -213,7 +214,7 @@ async def serve(options: Namespace) -> None:
         else:
             clock = Clock(offset)
         catalogue.remember("offset", clock.offset)
-        secret = catalogue.recall("secrets") or {name: secrets.token_hex(32) for name in ("admin", "public", "signing")}
+        secret = {**{name: secrets.token_hex(32) for name in SECRETS}, **catalogue.recall("secrets", {})}
         catalogue.remember("secrets", secret)
 
         files = home / "files"
@@ -231,14 +232,17 @@ async def serve(options: Namespace) -> None:
                          {secret["admin"]: "admin", secret["public"]: "public"}, options.sizes, options.rate_limit)
         faults, log = Faults(), RequestLog()
         switches = Switches(catalogue)
-        surfaces: list[Surface] = [api, api_v2.ApiV2(catalogue, store, api, switches)]
-        controls = control.Control(catalogue, clock, scheduler, postgres, faults, log, api, switches)
+        manager = backupman.Backupman(catalogue, clock, scheduler, switches, files, secret["backupman"])
+        scheduler.timetables += [manager]
+        surfaces: list[Surface] = [api, api_v2.ApiV2(catalogue, store, api, switches), manager]
+        controls = control.Control(catalogue, clock, scheduler, postgres, faults, log, api, switches, [manager])
         server = web.Server(Server(clock, surfaces, store, controls, faults, log).handle, access_log=None)
         listener = await asyncio.get_running_loop().create_server(
             server, HOST, options.port, ssl=context, backlog=1024)
         ending.push_async_callback(server.shutdown, 1)
         ending.callback(listener.close)
-        api.base_url = f"{'https' if options.tls else 'http'}://{HOST}:{listener.sockets[0].getsockname()[1]}"
+        address = f"{HOST}:{listener.sockets[0].getsockname()[1]}"
+        api.base_url = manager.base_url = f"{'https' if options.tls else 'http'}://{address}"
 
         ticking = asyncio.create_task(scheduler.tick())
         ending.callback(ticking.cancel)
@@ -248,6 +252,7 @@ async def serve(options: Namespace) -> None:
             "ca_path": str(ca_path) if ca_path else None, "pid": os.getpid(), "home": str(home),
             "stacks": [controls.stack_facts(stack) for stack in catalogue.stacks()],
             "cloud66_v2": {"api_url": api.base_url, "token": secret["admin"]},
+            "backupman": {"api_url": api.base_url, "api_key": secret["backupman"], "labels": manager.labels},
         }
         ready_file = Path(options.ready_file) if options.ready_file else home / "ready.json"
         write_atomically(ready_file, json.dumps(ready, indent=2) + "\n")

@@ -41,6 +41,21 @@ SWITCHES: dict[str, dict[str, Switch]] = {
         "enveloped": Switch(*_flag()),
         "enveloped_actions": Switch(*_flag()),
     },
+    "backupman": {
+        "cron": Switch(None, _is_cron, "null or a cron expression of six fields"),
+        "collision": Switch(*_flag()),
+        "pending": Switch(*_flag()),
+        "lose_files": Switch(*_flag()),
+        "damage": Switch(*_choice("none", "backslashes", "binary", "trailing_backslash", "cut")),
+        "dump_path": Switch(*_choice("cleared", "kept")),
+        "in_memory": Switch(*_flag()),
+        "no_files": Switch(*_choice("phantom", "null", "empty")),
+        "error_style": Switch(*_choice("mixed", "Error", "error", "empty")),
+        "no_key": Switch(*_flag()),
+        "down": Switch(*_flag()),
+        "provider": Switch("local", lambda value: isinstance(value, str), "a text"),
+        "app_url": Switch(None, lambda value: value is None or isinstance(value, str), "null or a text"),
+    },
 }
 
 
