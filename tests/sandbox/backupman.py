@@ -348,6 +348,10 @@ class Backupman:
         self._backups.drop(number)
         return {"deleted": number}
 
+    def clear(self) -> None:
+        for record in self._backups.all():
+            self.delete(record["id"])
+
     def state(self) -> Record:
         moment = self.next_run()
         return {"labels": self.labels, "backups": len(self._backups), "next_run": iso(moment) if moment else None,

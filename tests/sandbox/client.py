@@ -274,6 +274,26 @@ class Sandbox:
         status, answer = self._ask(method, path, None, headers, 60)
         return status, _parsed(answer)
 
+    def rackspace_token(self) -> str:
+        """A new token of the Rackspace account."""
+        ready = self.ready["rackspace"]
+        credentials = {"username": ready["username"], "apiKey": ready["api_key"]}
+        status, answer = self.rackspace("POST", ready["auth_url"].removeprefix(self.url) + "/tokens", token="", body={
+            "auth": {"RAX-KSKEY:apiKeyCredentials": credentials}})
+        if status != 200:
+            raise SandboxError(f"no token: {answer}")
+        return str(answer["access"]["token"]["id"])
+
+    def rackspace(self, method: str, path: str, body: Any = None, token: str | None = None) -> tuple[int, Any]:
+        """Call Rackspace: ``rackspace("GET", "/backups")``, below the account unless the path leads elsewhere; the
+        body is parsed, unless it is no JSON."""
+        if not path.startswith(("/v1", "/identity")):
+            path = f"/v1.0/{self.ready['rackspace']['account']}{path}"
+        headers = {"X-Auth-Token": self.rackspace_token() if token is None else token}
+        content = json.dumps(body).encode() if body is not None else None
+        status, answer = self._ask(method, path, content, headers, 60)
+        return status, _parsed(answer)
+
     def _cloud66(self, method: str, path: str, body: Any, token: str | None) -> tuple[int, Any]:
         headers = {"Authorization": f"Bearer {self.token if token is None else token}"}
         content = json.dumps(body).encode() if body is not None else None

@@ -43,6 +43,8 @@ class Service(Protocol):
 
     def synthetic(self, body: Body) -> Body: ...
 
+    def clear(self) -> None: ...
+
     def facts(self, number: str) -> Body: ...
 
     def change(self, number: str, body: Body) -> Body: ...
@@ -93,6 +95,7 @@ class Control:
                 ("GET", service, self._service_state),
                 ("POST", service + r"/backup", self._service_take),
                 ("POST", service + r"/synthetic", self._service_synthetic),
+                ("DELETE", service + r"/backups", self._service_clear),
                 ("GET", service + r"/backups/(?P<id>[^/]+)", self._service_show),
                 ("PATCH", service + r"/backups/(?P<id>[^/]+)", self._service_change),
                 ("DELETE", service + r"/backups/(?P<id>[^/]+)", self._service_delete),
@@ -284,6 +287,11 @@ class Control:
 
     async def _service_synthetic(self, body: Body, _query: Body, service: Service) -> Body:
         return service.synthetic(body)
+
+    async def _service_clear(self, _body: Body, _query: Body, service: Service) -> Body:
+        await self._scheduler.settle()
+        service.clear()
+        return service.state()
 
     async def _service_show(self, _body: Body, _query: Body, service: Service, id: str) -> Body:
         return service.facts(id)

@@ -14,9 +14,11 @@ from .reply import Reply, Spoil, as_error, as_json, as_xml_error
 
 PAGED = ("list", "files", "stacks")
 WRITES = ("create", "import")
+SCHEDULES = ("schedules", "schedule", "create_schedule", "update_schedule", "delete_schedule")
+COMMITS = (*WRITES, "delete", *SCHEDULES[2:])
 ROUTES = ("list", "get", "files", "file", *WRITES, "stacks", "storage", "export", "ping", "health",
-          "download_url", "download")
-SURFACES = ("cloud66", "cloud66_v2", "backupman")
+          "download_url", "download", "tokens", "instances", "instance", "groups", "delete", *SCHEDULES, "object")
+SURFACES = ("cloud66", "cloud66_v2", "backupman", "rackspace")
 
 # kind -> (the routes it is meant for when none is named; its parameters and their defaults)
 KINDS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
@@ -37,13 +39,13 @@ KINDS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "shuffled_pages": (PAGED, {"seed": 1}),
     "repeat_page": (PAGED, {}),
     "ok_false": ((*WRITES, "file", "export"), {"message": "The request could not be completed"}),
-    "commit_then_500": (WRITES, {"code": 500}),
-    "commit_then_reset": (WRITES, {}),
+    "commit_then_500": (COMMITS, {"code": 500}),
+    "commit_then_reset": (COMMITS, {}),
     "odd_path": (("file", "export"), {}),
-    "expire": (("storage",), {}),
+    "expire": (("storage", "object"), {}),
     "error_page_200": (("storage",), {}),
-    "no_range": (("storage",), {}),
-    "etag_change": (("storage",), {}),
+    "no_range": (("storage", "object"), {}),
+    "etag_change": (("storage", "object"), {}),
 }
 HTML = "<!DOCTYPE html>\n<html><head><title>Sandbox</title></head><body><h1>We'll be back soon</h1></body></html>\n"
 

@@ -21,7 +21,7 @@ from typing import Any
 
 from aiohttp import web
 
-from . import api_v2, api_v3, backupman, control, storage
+from . import api_v2, api_v3, backupman, control, rackspace, storage
 from .calls import Surface
 from .catalogue import Catalogue
 from .clock import Clock, iso, parse_moment
@@ -34,7 +34,7 @@ from .signing import Signer, redact
 from .switches import Switches
 
 HOST = "127.0.0.1"
-SECRETS = ("admin", "public", "signing", "backupman")
+SECRETS = ("admin", "public", "signing", "backupman", "rackspace")
 
 
 class InUse(Exception):
@@ -233,16 +233,18 @@ async def serve(options: Namespace) -> None:
         faults, log = Faults(), RequestLog()
         switches = Switches(catalogue)
         manager = backupman.Backupman(catalogue, clock, scheduler, switches, files, secret["backupman"])
-        scheduler.timetables += [manager]
-        surfaces: list[Surface] = [api, api_v2.ApiV2(catalogue, store, api, switches), manager]
-        controls = control.Control(catalogue, clock, scheduler, postgres, faults, log, api, switches, [manager])
+        rack = rackspace.Rackspace(catalogue, clock, scheduler, switches, files, secret["rackspace"][:32])
+        scheduler.timetables += [manager, rack]
+        surfaces: list[Surface] = [api, api_v2.ApiV2(catalogue, store, api, switches), manager, rack]
+        controls = control.Control(catalogue, clock, scheduler, postgres, faults, log, api, switches,
+                                   [manager, rack])
         server = web.Server(Server(clock, surfaces, store, controls, faults, log).handle, access_log=None)
         listener = await asyncio.get_running_loop().create_server(
             server, HOST, options.port, ssl=context, backlog=1024)
         ending.push_async_callback(server.shutdown, 1)
         ending.callback(listener.close)
         address = f"{HOST}:{listener.sockets[0].getsockname()[1]}"
-        api.base_url = manager.base_url = f"{'https' if options.tls else 'http'}://{address}"
+        api.base_url = manager.base_url = rack.base_url = f"{'https' if options.tls else 'http'}://{address}"
 
         ticking = asyncio.create_task(scheduler.tick())
         ending.callback(ticking.cancel)
@@ -253,6 +255,7 @@ async def serve(options: Namespace) -> None:
             "stacks": [controls.stack_facts(stack) for stack in catalogue.stacks()],
             "cloud66_v2": {"api_url": api.base_url, "token": secret["admin"]},
             "backupman": {"api_url": api.base_url, "api_key": secret["backupman"], "labels": manager.labels},
+            "rackspace": rack.ready(),
         }
         ready_file = Path(options.ready_file) if options.ready_file else home / "ready.json"
         write_atomically(ready_file, json.dumps(ready, indent=2) + "\n")

@@ -56,6 +56,19 @@ SWITCHES: dict[str, dict[str, Switch]] = {
         "provider": Switch("local", lambda value: isinstance(value, str), "a text"),
         "app_url": Switch(None, lambda value: value is None or isinstance(value, str), "null or a text"),
     },
+    "rackspace": {
+        "token_seconds": Switch(*_number(86400, 0)),
+        "catalog": Switch(*_choice("full", "no_database", "no_object_store")),
+        "rate_limit": Switch(*_number(None, 0)),
+        "marker": Switch(*_choice("offset", "id")),
+        "instance_list": Switch(*_choice("backups", "backup")),
+        "dates": Switch(*_choice("z", "naive")),
+        "is_automated": Switch(*_choice("int", "bool", "absent")),
+        "schedules": Switch(*_flag(True)),
+        "files_forbidden": Switch(*_flag()),
+        "build_seconds": Switch(*_number(0, 0)),
+        "outcome": Switch(*_choice("COMPLETED", "FAILED", "BUILDING", "COPY_ERROR")),
+    },
 }
 
 
