@@ -89,6 +89,8 @@ class Backupman:
         self._switches = switches
         self._drive = files / "backupman"
         self._drive.mkdir(exist_ok=True)
+        for leftover in self._drive.glob("tmp-*"):
+            leftover.unlink()
         self._key = key
         self._backups = Shelf(catalogue, "backupman")
         self._timetable: tuple[str, int] | None = None

@@ -165,6 +165,8 @@ class Rackspace:
         self._switches = switches
         self._container = files / "rackspace"
         self._container.mkdir(exist_ok=True)
+        for leftover in self._container.glob("tmp-*"):
+            leftover.unlink()
         self._key = key
         self._backups = Shelf(catalogue, "rackspace backups")
         self._schedules = Shelf(catalogue, "rackspace schedules")
