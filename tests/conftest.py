@@ -41,7 +41,7 @@ def sandbox_process():
     from sandbox.client import Sandbox
 
     with Sandbox.start(stacks=",".join(POOL + ONCE + ["elsewhere@2"]), part_size=65536) as sandbox:
-        for name in POOL:
+        for name in POOL + ["elsewhere"]:
             # Tasks that tests leave behind must not run when another test moves the clock.
             sandbox.schedule(name, False)
         yield sandbox

@@ -13,9 +13,10 @@ from dataclasses import replace
 from ansible.module_utils.common.parameters import remove_values
 
 from ..module_utils._errors import BackupError, OptionError
-from ..module_utils._operations.file_fetch import SPEC, run
+from ..module_utils._operations._fetch_options import SPEC
+from ..module_utils._operations.file_fetch import run
 from ..module_utils._receive import without_signatures
-from ..plugin_utils._action import ControllerAction, register_secrets, signatures_of
+from ..plugin_utils._action import ControllerAction, display, hide, register_secrets, signatures_of
 
 # Larger than any bundle of authorities.
 _MAX_CA_BYTES = 4 << 20
@@ -44,8 +45,13 @@ class ActionModule(ControllerAction):
             raise OptionError("_plan", "is not for playbooks")
         host = _Host(self, params, task_vars)
         name = task_vars.get("inventory_hostname", "localhost")
-        say = context.progress
-        result = run(params, provider, replace(context, progress=lambda text: say("[%s] %s" % (name, text))), host)
+
+        def say(text):
+            # Not to the standard output, which may be one JSON document.
+            if not self._task.no_log:
+                display.display(hide("[%s] %s" % (name, text), host.secrets), stderr=True)
+
+        result = run(params, provider, replace(context, progress=say), host)
         result.update(host.asides)
         return remove_values(result, host.secrets) if host.secrets else result
 
@@ -73,8 +79,8 @@ class _Host:
             return False
         dest, name = shlex.quote(dest), shlex.quote(order["name"])
         command = (
-            "d=%s; if [ -d \"$d\" ]; then p=\"$d\"; d=\"$d\"/%s; else p=`dirname \"$d\"`; fi; "
-            "case \"$d\" in */) ;; *) [ -d \"$p\" ] && [ -w \"$p\" ] && [ ! -e \"$d\" ] && [ ! -L \"$d\" ] && echo free;; esac"
+            'd=%s; if [ -d "$d" ]; then p="$d"; d="$d"/%s; else p=`dirname "$d"`; fi; '
+            'case "$d" in */) ;; *) [ -d "$p" ] && [ -w "$p" ] && [ ! -e "$d" ] && [ ! -L "$d" ] && echo free;; esac'
         )
         with self._environment_of_host():
             found = self._action._low_level_execute_command(command % (dest, name))  # pylint: disable=protected-access
@@ -110,7 +116,9 @@ class _Host:
     @contextmanager
     def _environment_of_host(self):
         """Without the variables that this plugin reads itself: they hold the credential, and would go along."""
-        names = {name for about in SPEC["argument_spec"].values() if "fallback" in about for name in about["fallback"][1]}
+        names = {
+            name for about in SPEC["argument_spec"].values() if "fallback" in about for name in about["fallback"][1]
+        }
         task = self._action._task  # pylint: disable=protected-access
         whole = task.environment
         if whole and any(whole):
@@ -136,7 +144,11 @@ class _Host:
         if isinstance(failure, dict):
             error = BackupError(self._clean(failure["message"]), code=failure["code"], **failure["details"])
         else:
-            said = [found.get("msg") or "the module gave no answer", found.get("module_stderr"), found.get("module_stdout")]
+            said = [
+                found.get("msg") or "the module gave no answer",
+                found.get("module_stderr"),
+                found.get("module_stdout"),
+            ]
             text = " / ".join(str(part).strip() for part in said if part and str(part).strip())
             error = BackupError("On the host: %s" % self._clean(text)[:2000], code="host")
         error.on_host = True

@@ -16,6 +16,8 @@ class BackupError(Exception):
     """
 
     code = "error"
+    # Whether something had been done before this came up.
+    changed = False
 
     def __init__(self, message, code=None, **details):
         super().__init__(message)

@@ -8,15 +8,17 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
+import ssl
 import threading
 import time
 import traceback
 import uuid
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from http.cookiejar import DefaultCookiePolicy
+from functools import lru_cache
 from ipaddress import ip_address
 from ssl import SSLCertVerificationError
 from urllib.parse import urlsplit, urlunsplit
@@ -24,6 +26,7 @@ from urllib.parse import urlsplit, urlunsplit
 from ._errors import (
     ApiError,
     AuthError,
+    BackupError,
     MissingLibraryError,
     NotFoundError,
     OptionError,
@@ -36,12 +39,14 @@ from ._values import UTC, format_duration
 try:
     import requests
     from requests.adapters import HTTPAdapter
-    from requests.auth import AuthBase
+    from requests.certs import where as usual_authorities
+    from requests.utils import default_headers, get_environ_proxies
     from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
+    from urllib3.util.ssl_ import create_urllib3_context
 
     _IMPORT_ERROR = None
 except ImportError:
-    requests, HTTPAdapter, AuthBase = None, object, object
+    requests, HTTPAdapter = None, object
     _IMPORT_ERROR = traceback.format_exc()
 
 USER_AGENT = "restorable.backups (Ansible collection)"
@@ -99,15 +104,47 @@ class Answer:
         self.data, self.headers, self.status = data, headers, status
 
 
-class _HeaderAuth(AuthBase):
-    """Sets our own credential header; being an auth object it also keeps ~/.netrc from replacing it."""
+@lru_cache(maxsize=8)
+def _tls_context(validate_certs, authorities):
+    """The TLS settings for ``authorities``, the path of a bundle or a folder of certificates.
 
-    def __init__(self, header, value):
-        self.header, self.value = header, value
+    Reading the usual bundle takes longer than a whole call, so it happens once for a process and those forked from it.
+    """
+    if not validate_certs:
+        return create_urllib3_context(cert_reqs=ssl.CERT_NONE)
+    context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
+    try:
+        if os.path.isdir(authorities):
+            context.load_verify_locations(capath=authorities)
+        else:
+            context.load_verify_locations(cafile=authorities)
+    except OSError as error:
+        raise OptionError("ca_path", "%s holds no readable certificates: %s" % (authorities, error.strerror or error))
+    return context
 
-    def __call__(self, request):
-        request.headers[self.header] = self.value
-        return request
+
+def _authorities():
+    """The bundle that the environment names, as requests knows it, or the one that comes with requests."""
+    return os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or usual_authorities()
+
+
+class _TlsAdapter(HTTPAdapter):
+    """Connections with a TLS context that is ready, where requests would make one for every pool of connections."""
+
+    def __init__(self, context, **options):
+        self._context = context
+        super().__init__(**options)
+
+    def init_poolmanager(self, *args, **kwargs):
+        super().init_poolmanager(*args, ssl_context=self._context, **kwargs)
+
+    def proxy_manager_for(self, proxy, **kwargs):
+        if not proxy.lower().startswith("socks"):
+            kwargs["proxy_ssl_context"] = self._context
+        return super().proxy_manager_for(proxy, ssl_context=self._context, **kwargs)
+
+    def cert_verify(self, conn, url, verify, cert):
+        """The context says it all."""
 
 
 class HttpClient:
@@ -135,19 +172,20 @@ class HttpClient:
         self.timeout, self.retries = timeout, retries
         self._on_response, self._sleep = on_response, sleep
         self._slots = threading.BoundedSemaphore(MAX_PARALLEL)
-        self._session = session = requests.Session()
-        # The environment (proxies, CA bundle) is read once here; requests would read it again for every call.
-        environment = session.merge_environment_settings(self.base_url, {}, False, None, None)
-        session.trust_env = False
-        session.proxies = environment["proxies"]
-        session.verify = validate_certs and (ca_path or environment["verify"] or True)
-        session.auth = _HeaderAuth(*credential)
-        # No cookie is kept or sent: these APIs need none, and a jar shared by threads is one more thing to go wrong.
-        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
-        session.headers.update({"User-Agent": USER_AGENT, "Accept": "application/json"})
-        session.headers.update(headers or {})
-        session.mount("https://", HTTPAdapter(pool_maxsize=MAX_PARALLEL))
-        session.mount("http://", HTTPAdapter(pool_maxsize=MAX_PARALLEL))
+        # Requests are made and sent without a Session: that would look for proxies and a bundle of authorities again
+        # for every call, keep cookies, follow redirects, and put what ~/.netrc holds in place of our credential.
+        self._headers = dict(default_headers())
+        self._headers.update({"User-Agent": USER_AGENT, "Accept": "application/json"})
+        self._headers.update(headers or {})
+        self._headers.update([credential])
+        self._proxies = get_environ_proxies(self.base_url)
+        # None: as the TLS context says. True would bring in the authorities of requests again.
+        self._verify = None if validate_certs else False
+        if self.base_url.startswith("https:"):
+            context = _tls_context(bool(validate_certs), ca_path or _authorities())
+            self._adapter = _TlsAdapter(context, pool_maxsize=MAX_PARALLEL)
+        else:
+            self._adapter = HTTPAdapter(pool_maxsize=MAX_PARALLEL)
 
     def get(self, path, params=None):
         """GET with retries. Returns an Answer; raises ApiError and its kinds."""
@@ -201,16 +239,17 @@ class HttpClient:
                 "%s; the request may have been carried out" % problem.message, status=response.status_code, call=call
             )
 
-    def _send(self, method, path, **arguments):
+    def _prepare(self, method, path, **content):
+        request = requests.PreparedRequest()
+        request.prepare(method, self.base_url + path, headers=self._headers, **content)
+        request.headers["Request-Id"] = str(uuid.uuid4())
+        return request
+
+    def _send(self, method, path, **content):
+        request = self._prepare(method, path, **content)
         with self._slots:
-            response = self._session.request(
-                method,
-                self.base_url + path,
-                timeout=self.timeout,
-                allow_redirects=False,
-                headers={"Request-Id": str(uuid.uuid4())},
-                **arguments
-            )
+            response = self._adapter.send(request, timeout=self.timeout, verify=self._verify, proxies=self._proxies)
+            response.content  # pylint: disable=pointless-statement  # reads it, and so gives the connection back
         if self._on_response:
             self._on_response(response)
         return response
@@ -261,6 +300,19 @@ class HttpClient:
         else:
             return ApiError("%s: the request could not be made (%s)" % (call, type(error).__name__), code="bad_request")
         return UnavailableError("%s: %s" % (call, text), call=call)
+
+
+def warm_up():
+    """Do now what a first request does once: modules, codecs, caches, the usual authorities.
+
+    Ansible forks a worker for the task of every host, and what was done before is not done again in each of them.
+    """
+    try:
+        client = HttpClient("https://localhost", ("Authorization", "none"))
+    except BackupError:
+        return  # a library or a bundle is missing: the request that needs it will say so
+    client._prepare("GET", "/", params={"page": 1})  # pylint: disable=protected-access
+    "localhost".encode("idna")
 
 
 def backoff(attempt):

@@ -7,6 +7,8 @@
 
 from __future__ import annotations
 
+import re
+
 from ansible.module_utils.basic import env_fallback
 
 from ._errors import OptionError
@@ -49,6 +51,8 @@ def check_shared(params):
         raise OptionError("api_timeout", "must be more than 0 seconds and at most a day")
     if not 0 <= params["api_retries"] <= 20:
         raise OptionError("api_retries", "must be 0 to 20")
+    if re.search(r"[^\x21-\x7e]", (params["account"] or "").strip()):
+        raise OptionError("account", "holds blanks, control characters or letters that no header can carry")
     for option in ("source", "id"):
         if params.get(option) is not None and not params[option].strip():
             raise OptionError(option, "is empty")

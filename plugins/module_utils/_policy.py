@@ -179,8 +179,8 @@ def _schedule(series, policy, now):
     until = now - timedelta(seconds=policy.lateness)
     missed = _missed_runs([backup.created_at for backup in dated], policy.schedule, until)
     if missed:
-        text = "%d runs of %r left no backup, the latest that of %s" % (
-            len(missed),
+        text = "%s of %r left no backup, the latest that of %s" % (
+            "1 run" if len(missed) == 1 else "%d runs" % len(missed),
             policy.schedule.expression,
             format_time(missed[-1]),
         )

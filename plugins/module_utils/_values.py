@@ -14,11 +14,13 @@ UTC = timezone.utc
 # What the services write for "not set" (Go's zero time, Cloud 66's and Backupman's empty strings).
 _NULL_LIKE = ("", "0001-01-01T00:00:00Z", "null", "None")
 _DURATION_UNITS = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1}
+_WHOLE = re.compile(r"^\d+$")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([wdhms])", re.I)
 # Longer than any policy can mean, and short enough that no date is computed out of the calendar.
 _LONGEST_DURATION = 100 * 366 * 86400
 _SIZE_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
 _SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([kmgtp]?)(i?b)?\s*$", re.I)
+_FRACTION = re.compile(r"\.(\d+)")
 
 
 def none_if_null(value):
@@ -34,7 +36,7 @@ def none_if_null(value):
 def parse_duration(text):
     """Seconds (int) from C(26h), C(2d), C(1h30m), or a plain number of seconds. Raises ValueError."""
     text = str(text).strip()
-    if re.match(r"^\d+$", text):
+    if _WHOLE.match(text):
         seconds = int(text)
     else:
         parts = _DURATION.findall(text)
@@ -98,7 +100,7 @@ def parse_time(value):
         elif text.endswith(" UTC"):
             text = text[:-4] + "+00:00"
         # Before Python 3.11 only 3 or 6 digits of a second's fraction are read: keep 6 of whatever is there.
-        text = re.sub(r"\.(\d+)", lambda match: "." + (match.group(1) + "000000")[:6], text)
+        text = _FRACTION.sub(lambda match: "." + (match.group(1) + "000000")[:6], text)
         moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)

@@ -16,13 +16,14 @@ description:
   - Brings the files of one backup to the host of the task, as one joined file or as its parts.
   - The API is asked on the controller; the host gets signed URLs that expire within minutes, one for each part and just
     before it is fetched, and no credential. It needs Python and nothing else, and a way to the storage.
-  - What arrives is written to a hidden folder beside the destination (C(.NAME.partial)), several parts at a time, each at
-    its own place in the joined file, and hashed in the same pass. Only the whole and checked backup is renamed to its
-    destination, which therefore is at every moment absent, as it was before, or exactly right.
+  - What arrives is written to a hidden folder beside the destination (C(.NAME.partial)), several parts at a time,
+    each at its own place in the joined file, and hashed in the same pass. Only the whole and checked backup is
+    renamed to its destination, which therefore is at every moment absent, as it was before, or exactly right.
   - A run that was interrupted in any way is gone on with by the next one. Bytes that have arrived are not fetched again
     as long as the storage still holds the same content (C(If-Range)).
   - Status, length and range of every answer are checked, and an error page is never taken for a backup.
-  - Long fetches are carried out in slices; a line of progress is shown for each part and each slice.
+  - Long fetches are carried out in slices; a line of progress is shown for each part and each slice, on the standard
+    error.
 extends_documentation_fragment:
   - restorable.backups.provider
   - restorable.backups.provider.source
@@ -33,8 +34,8 @@ attributes:
     description: Runs on the controller, and so needs no connection and no Python on the host.
     support: partial
     details:
-      - The API is asked on the controller; the bytes are received by a module on the host, which needs Python 3.8 or later
-        and no library.
+      - The API is asked on the controller; the bytes are received by a module on the host, which needs Python 3.8 or
+        later and no library.
   platform:
     description: Target operating systems.
     support: full
@@ -71,8 +72,8 @@ options:
       - database_name
   dest:
     description:
-      - Path on the host. An existing folder, or a path that ends in a slash, is a folder to put the backup into, under a
-        name made of engine, database, time and id. Anything else is the file itself.
+      - Path on the host. An existing folder, or a path that ends in a slash, is a folder to put the backup into,
+        under a name made of engine, database, time and id. Anything else is the file itself.
       - The folder must exist. A symbolic link stays, and what it points to is replaced.
       - Names that come from the service never lead out of this folder.
     type: path
@@ -93,8 +94,8 @@ options:
     type: str
   mode:
     description:
-      - Permissions of the file, octal or symbolic. With O(parts=keep) of every part, and of the folder with the right to
-        enter for all who may read.
+      - Permissions of the file, octal or symbolic. With O(parts=keep) of every part, and of the folder with the right
+        to enter for all who may read.
       - Until they are set nobody but the owner can read what arrives.
     type: raw
     default: "0600"
@@ -106,16 +107,19 @@ options:
     type: str
   force:
     description:
-      - Fetch even if the destination holds the backup already, and even if the backup given by O(id) is known to be bad.
+      - Fetch even if the destination holds the backup already, and even if the backup given by O(id) is known to be
+        bad.
       - The result is changed then, whether the bytes differ or not.
     type: bool
     default: false
   keep_partial:
     description:
-      - Keep what has arrived when a fetch fails, for the next run to go on from. A run that was killed always leaves it.
-      - After a wrong O(checksum) it is good for a run with another one, in case this one was mistyped; the next run with the
-        same one fetches anew.
-      - When the disk has run full during the fetch it is removed in any case, because a full disk harms all that runs there.
+      - Keep what has arrived when a fetch fails, for the next run to go on from. A run that was killed always leaves
+        it.
+      - After a wrong O(checksum) it is good for a run with another one, in case this one was mistyped; the next run
+        with the same one fetches anew.
+      - When the disk has run full during the fetch it is removed in any case, because a full disk harms all that runs
+        there.
     type: bool
     default: true
   workers:
@@ -124,24 +128,25 @@ options:
     default: 4
   progress_interval:
     description:
-      - Seconds that a slice lasts, and so the time between two lines of progress. Each slice costs a start of the module on
-        the host. V(0) fetches everything in one go, without a line.
+      - Seconds that a slice lasts, and so the time between two lines of progress. Each slice costs a start of the
+        module on the host. V(0) fetches everything in one go, without a line.
       - A storage that cannot resume a part is not interrupted in it.
     type: int
     default: 20
 notes:
-  - Unchanged means proved. A hidden note beside the destination (C(.NAME.restorable.json)) tells which backup was fetched and
-    its checksum, and the file is read to its end and must have that checksum. Without such a note a file is unchanged only
-    if it has the O(checksum) that is given; otherwise the backup is fetched and replaces it.
-  - Two runs that fetch to the same destination do not mix. The second fails, or goes on from where the first has stopped if
-    that one has died.
-  - Free space is compared with what is still to come before the first byte where the API knows the size, and otherwise as
-    soon as the storage tells the sizes of parts.
-  - The hidden folder belongs to a destination, not to a backup. A fetch of another backup to the same destination replaces it.
+  - Unchanged means proved. A hidden note beside the destination (C(.NAME.restorable.json)) tells which backup was
+    fetched and its checksum, and the file is read to its end and must have that checksum. Without such a note a file
+    is unchanged only if it has the O(checksum) that is given; otherwise the backup is fetched and replaces it.
+  - Two runs that fetch to the same destination do not mix. The second fails, or goes on from where the first has
+    stopped if that one has died.
+  - Free space is compared with what is still to come before the first byte where the API knows the size, and
+    otherwise as soon as the storage tells the sizes of parts.
+  - The hidden folder belongs to a destination, not to a backup. A fetch of another backup to the same destination
+    replaces it.
   - Proxies are taken from the environment of the host (C(http_proxy), C(https_proxy), C(no_proxy)), where the task's
     C(environment) can set them. Certificates of O(ca_path) are handed to the host and trusted there beside its own.
-  - In check mode the destination is looked at, and read where a note says that it holds the backup; no signed URL is asked
-    for.
+  - In check mode the destination is looked at, and read where a note says that it holds the backup; no signed URL is
+    asked for.
 seealso:
   - module: restorable.backups.backup_info
   - module: restorable.backups.backup_check
@@ -246,8 +251,8 @@ failure:
   contains:
     code:
       description: >-
-        A stable word, among them V(backup_failed), V(no_backups), V(bad_dest), V(no_space), V(busy), V(checksum_mismatch),
-        V(storage) for what the storage refuses, and the API's own.
+        A stable word, among them V(backup_failed), V(no_backups), V(bad_dest), V(no_space), V(busy),
+        V(checksum_mismatch), V(storage) for what the storage refuses, and the API's own.
       returned: always
       type: str
       sample: checksum_mismatch
@@ -266,13 +271,15 @@ import traceback
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.restorable.backups.plugins.module_utils import _receive
-from ansible_collections.restorable.backups.plugins.module_utils._operations.file_fetch import SPEC
+from ansible_collections.restorable.backups.plugins.module_utils._operations._fetch_options import SPEC
 
 
 def main():
     module = AnsibleModule(**SPEC)
     if not module.params["_plan"]:
-        module.fail_json(msg="This module is sent to hosts by its action plugin, which asks the API; it cannot run on its own.")
+        module.fail_json(
+            msg="This module is sent to hosts by its action plugin, which asks the API; it cannot run on its own."
+        )
     order = json.loads(module.params["_plan"])
     order["dest"] = module.params["dest"]
     urls = list(order["urls"].values())
@@ -291,7 +298,11 @@ def carry_out(module, order):
     """What the order asks for, as keywords for exit_json."""
 
     def apply_attributes(path, is_folder):
-        wanted = dict(module.params, mode=_receive.readable_mode(module.params["mode"], True)) if is_folder else module.params
+        wanted = (
+            dict(module.params, mode=_receive.readable_mode(module.params["mode"], True))
+            if is_folder
+            else module.params
+        )
         return module.set_fs_attributes_if_different(module.load_file_common_arguments(wanted, path), False)
 
     if order["do"] == "release":

@@ -20,6 +20,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ..module_utils._errors import BackupError, MissingLibraryError
+from ..module_utils._http import warm_up
 from ..module_utils._operations import Context
 from ..module_utils._options import HOST_OPTIONS, check_shared
 from ..module_utils._providers import connect
@@ -38,7 +39,12 @@ class ControllerAction(ActionBase):
     _supports_async = False
     _requires_connection = False
 
-    spec = {}
+    spec = {"argument_spec": {}}
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        rules = {rule: cls.spec[rule] for rule in _SPEC_RULES if rule in cls.spec}
+        cls._validator = ArgumentSpecValidator(cls.spec["argument_spec"], **rules)
 
     def operate(self, params, provider, context, task_vars):
         """The module's result. May raise BackupError."""
@@ -67,7 +73,7 @@ class ControllerAction(ActionBase):
         except MissingLibraryError as error:
             result.update(failed=True, msg=missing_required_lib(error.library), exception=error.traceback)
         except BackupError as error:
-            result.update(failed=True, changed=False, msg=error.message, failure=error.to_failure())
+            result.update(failed=True, changed=error.changed, msg=error.message, failure=error.to_failure())
         if warnings:
             result["warnings"] = list(dict.fromkeys(result.get("warnings", []) + warnings))
         return without_secrets(result, secrets)
@@ -78,8 +84,7 @@ class ControllerAction(ActionBase):
         arguments = self._with_host_variables(self._task.args.copy(), spec, task_vars)
         if self._task.environment and any(self._task.environment):
             arguments = self._with_task_environment(arguments, spec)
-        validator = ArgumentSpecValidator(spec, **{rule: self.spec[rule] for rule in _SPEC_RULES if rule in self.spec})
-        validation = validator.validate(arguments)
+        validation = self._validator.validate(arguments)
         secrets = {text for text in validation._no_log_values if text}  # pylint: disable=protected-access  # no public way to them
         if validation.error_messages:
             raise BackupError(
@@ -156,3 +161,7 @@ except ImportError:
 
     def _register(secret):
         """Older cores have no register; the results are cleaned here all the same."""
+
+
+# A controller imports this before it forks its workers.
+warm_up()

@@ -263,6 +263,24 @@ def test_both_ways_to_write_the_address_mean_the_same(run, stack):
     assert stack.calls() == [LIST] * 4
 
 
+def test_one_service_has_one_memory_however_its_address_is_written(run, stack):
+    """Otherwise a second run with another spelling would ask for a second task."""
+    plain = stack.sandbox.api_url.replace("127.0.0.1", "localhost")
+    run("backup_task", source=stack.uid, api_url=plain)
+    for other in (plain + "/", plain + "/api/3/", plain.replace("http", "HTTP"), plain.replace("localhost", "LocalHost")):
+        assert run("backup_task", source=stack.uid, api_url=other)["action"] == "pending"
+    assert len(stack.posts()) == 1
+
+
+def test_another_service_or_account_has_another_memory(run, sandbox, stack):
+    elsewhere = sandbox.uid("elsewhere")
+    assert run("backup_task", source=elsewhere, account="2")["action"] == "created"
+    assert run("backup_task", source=elsewhere, account="2")["action"] == "pending"
+    # A stack of that name in another account would be another stack. Here there is none.
+    assert run("backup_task", source=elsewhere, account="1").code == "not_found"
+    assert len(sandbox.posts()) == 1
+
+
 @pytest.mark.parametrize("age, state", [(2 * DAY + HOUR, "present"), (4 * DAY, "in_doubt")])
 def test_a_series_lives_until_two_gaps_have_passed(run, stack, age, state):
     stack.history(3, newest=age)

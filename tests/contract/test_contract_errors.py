@@ -88,12 +88,13 @@ def test_a_redirect_is_not_followed_with_a_token_in_hand(run, stack):
 @pytest.mark.parametrize("fault", [
     *({"kind": "status", "code": code, "body": "hm"} for code in (408, 429, 500, 502, 503, 504)),
     {"kind": "throttle"}, {"kind": "reset"}, {"kind": "truncate"},
-    {"kind": "stall", "seconds": 3}, {"kind": "latency", "seconds": 1},
+    {"kind": "stall", "seconds": 2}, {"kind": "latency", "seconds": 1},
 ], ids=lambda fault: f"{fault['kind']} {fault.get('code', '')}".strip())
 def test_reading_is_tried_again(run, stack, fault):
     newest = stack.history(2)[0]
     stack.sandbox.fault(route="list", times=2, **fault)
-    outcome = run("backup_info", source=stack.uid, latest=True, api_retries=RETRIES, api_timeout=0.3)
+    timeout = 0.5 if fault["kind"] in ("stall", "latency") else 30
+    outcome = run("backup_info", source=stack.uid, latest=True, api_retries=RETRIES, api_timeout=timeout)
     assert [backup["id"] for backup in outcome["backups"]] == [newest]
     assert stack.calls() == [LIST] * 3
     assert 0.25 <= outcome.pauses[0] <= 0.5 <= outcome.pauses[1] <= 1.0
@@ -163,12 +164,13 @@ def test_a_dead_port(run, stack):
 # -- writing is never tried again ---------------------------------------------------------------------------------
 
 MAYBE = "outcome_unknown"
+# Longer than the timeout of half a second that these runs then have.
+SLOW = {"kind": "stall", "seconds": 2}
 UNCLEAR = [
     {"kind": "status", "code": 500}, {"kind": "status", "code": 502}, {"kind": "status", "code": 503, "body": "hm"},
     {"kind": "status", "code": 504}, {"kind": "status", "code": 408}, {"kind": "commit_then_500"},
-    {"kind": "commit_then_reset"}, {"kind": "reset"}, {"kind": "truncate"}, {"kind": "stall", "seconds": 2},
-    {"kind": "latency", "seconds": 0.8}, {"kind": "html"}, {"kind": "malformed_json"},
-    {"kind": "html", "code": 500},
+    {"kind": "commit_then_reset"}, {"kind": "reset"}, {"kind": "truncate"}, SLOW, {"kind": "html"},
+    {"kind": "malformed_json"}, {"kind": "html", "code": 500}, {"kind": "status", "code": 201, "body": ["what", "now"]},
 ]
 CLEAR = [
     ({"kind": "throttle"}, "throttled"), ({"kind": "throttle", "retry_after": 1}, "throttled"),
@@ -185,7 +187,7 @@ def label(fault):
 
 
 def options_of(module, stack):
-    options = {"source": stack.uid, "api_timeout": 0.3}
+    options = {"source": stack.uid}
     if module == "backup_import":
         options.update(group=stack.group, engine="postgresql", remote_url=stack.sandbox.import_source())
     return options
@@ -199,7 +201,7 @@ def markers(tmp_path):
 @pytest.mark.parametrize("fault", UNCLEAR, ids=label)
 def test_in_doubt_nothing_is_sent_twice(run, stack, tmp_path, module, fault):
     stack.sandbox.fault(route="create" if module == "backup_task" else "import", times=1, **fault)
-    first = run(module, **options_of(module, stack))
+    first = run(module, **options_of(module, stack), api_timeout=0.5 if fault is SLOW else 30)
     assert first.code == MAYBE
     assert "it is not sent again" in first.error.message
     assert first.pauses == [] and len(stack.posts()) == 1
@@ -222,6 +224,27 @@ def test_after_a_clear_refusal_the_next_run_asks_anew(run, stack, tmp_path, modu
     assert run(module, **options_of(module, stack))["action"] == "created"
     assert len(stack.posts()) == 2
     assert [marker["state"] for marker in markers(tmp_path)] == ["done"]
+
+
+@pytest.mark.parametrize("body", [
+    {"response": {"ok": True, "message": "queued"}}, {"ok": True}, {"response": {}}, {"response": {"ok": None}},
+], ids=str)
+def test_a_success_may_be_told_in_few_words(run, stack, body):
+    """Every field of an answer is optional."""
+    stack.sandbox.fault("status", route="create", code=200, body=body)
+    assert run("backup_task", source=stack.uid)["action"] == "created"
+
+
+@pytest.mark.parametrize("body, reason", [
+    ({"response": {"ok": False, "message": "The stack is busy"}}, "The stack is busy"),
+    ({"ok": False}, "the answer says ok: false"),
+    ({"error": "conflict", "details": "in maintenance"}, "in maintenance"),
+], ids=str)
+def test_a_refusal_may_come_as_a_success(run, stack, tmp_path, body, reason):
+    stack.sandbox.fault("status", route="create", code=200, body=body)
+    outcome = run("backup_task", source=stack.uid)
+    assert (outcome.code, outcome.error.message) == ("not_ok", f"Cloud 66 refused: {reason}")
+    assert markers(tmp_path) == []
 
 
 def test_a_task_that_was_created_though_the_answer_was_500_is_found_by_its_first_backup(run, stack):
@@ -253,3 +276,20 @@ def test_a_dead_port_leaves_no_doubt(run, stack, tmp_path, module):
     assert run(module, **options).code == "unavailable"
     assert markers(tmp_path) == []
     assert stack.posts() == []
+
+
+# -- who is on the other side -------------------------------------------------------------------------------------
+
+
+def test_a_certificate_that_does_not_verify_is_no_hiccup(run, tmp_path):
+    """It is told at once, and leaves no doubt: nothing was sent to whoever that is."""
+    from sandbox.client import Sandbox
+
+    with Sandbox.start(stacks="shop", tls=True) as secure:
+        options = {"source": secure.uid("shop"), "api_url": secure.api_url, "api_token": secure.token}
+        importing = {"group": secure.group("shop"), "engine": "postgresql", "remote_url": secure.import_source()}
+        for module, more in (("backup_info", {}), ("backup_task", {}), ("backup_import", importing)):
+            outcome = run(module, **options, **more)
+            assert (outcome.code, outcome.pauses) == ("tls", [])
+        assert secure.requests() == [] and markers(tmp_path) == []
+        assert run("backup_info", **options, ca_path=secure.ca_path)["backups"] == []

@@ -72,7 +72,9 @@ class Run:
         return self.answers[0]
 
     def passed(self) -> Run:
+        """This run, which ended well and was told of nothing that a later ansible-core will refuse."""
         assert self.code == 0, self.output
+        assert "[DEPRECATION WARNING]" not in self.output, self.output
         return self
 
 

@@ -125,19 +125,34 @@ def test_one_source_that_fails_does_not_hide_the_others(controller, stacks):
     assert answer["msg"].startswith("2 of 3 sources break the policy: ")
 
 
-def test_ad_hoc_with_nothing_but_a_host_name(controller, stacks):
-    """As an administrator types it: credentials from the environment, no delegation, no Python on any host."""
+def test_ad_hoc_with_nothing_but_a_policy(controller, stacks):
+    """As an administrator types it: sources from the inventory, credentials from the environment, no Python on any host."""
     for stack in stacks[:2]:
         stack.history(2)
-    hosts = {stack.name: {"uid": stack.uid} for stack in stacks[:2]}
-    run = controller.adhoc("backup_check", "source={{ uid }} max_age=26h", hosts=hosts).passed()
+    hosts = {stack.name: {"protect_source": stack.uid} for stack in stacks[:2]}
+    run = controller.adhoc("backup_check", "max_age=26h", hosts=hosts).passed()
     assert {answer.host for answer in run.answers} == set(hosts)
     assert all(answer["compliant"] for answer in run.answers)
     assert [stack.calls() for stack in stacks[:2]] == [[LIST], [LIST]]
 
-    failed = controller.adhoc("backup_check", "stack_id={{ uid }} max_age=30m", hosts=hosts)
+    failed = controller.adhoc("backup_check", "stack_id={{ protect_source }} max_age=30m", hosts=hosts)
     assert failed.code == 2 and failed.output.count("FAILED!") == 2
     assert all(answer["violations"][0]["code"] == "stale" for answer in failed.answers)
+
+
+def test_what_the_inventory_says_of_a_host_stands_in_for_options(controller, stacks, sandbox):
+    """The same variables as the role's. What a task says wins over them, under whichever name."""
+    one, other = stacks[:2]
+    here = {"protect_source": "{{ uid }}", "uid": one.uid, "protect_api_url": "{{ url }}", "url": sandbox.api_url,
+            "protect_api_token": sandbox.token}
+    run = controller.play([
+        {"name": "host", "restorable.backups.backup_info": {}},
+        {"name": "task", "restorable.backups.backup_info": {"stack": other.uid}},
+        {"name": "tasks", "restorable.backups.backup_info": {"stacks": [other.uid]}},
+        {"name": "write", "restorable.backups.backup_task": {}},
+    ], "-vvvvv", hosts={"shop": here}, env={"CLOUD66_API_URL": "https://127.0.0.1:9", "CLOUD66_TOKEN": "wrong"}).passed()
+    assert one.calls() == [LIST, LIST, "POST /stacks/UID/backups"] and other.calls() == [LIST] * 2
+    assert sandbox.token not in run.output + json.dumps([answer.result for answer in run.answers])
 
 
 def test_ad_hoc_info_in_all_its_forms(controller, stack):
@@ -149,9 +164,22 @@ def test_ad_hoc_info_in_all_its_forms(controller, stack):
     series = newest["series"][0]
     assert (series["count"], series["good_count"], series["last_status"]) == (4, 3, "failed")
 
-    failed = controller.adhoc("backup_info", f"instance_id={stack.uid} status=failed since=7d", "--one-line").passed()
+    failed = controller.adhoc("backup_info", f"instance_id={stack.uid} status=failed since=7d").passed()
     assert [backup["id"] for backup in failed.only["backups"]] == [bad]
     assert json.loads(failed.output.partition("=> ")[2])["backups"][0]["message"] == "No space left"
+
+
+def test_how_a_host_is_reached_does_not_matter(controller, stack):
+    """No connection is opened, and so nobody becomes anybody there."""
+    info = {"restorable.backups.backup_info": {}}
+    run = controller.play([
+        {"name": "become", **info, "become": True, "become_user": "postgres"},
+        {"name": "delegate", **info, "delegate_to": "elsewhere"},
+        {"name": "loop", "restorable.backups.backup_info": {"source": "{{ item }}"}, "loop": [stack.uid, stack.uid]},
+        {"name": "once", **info, "run_once": True},
+    ], hosts={"shop": {"protect_source": stack.uid}}, strategy="free").passed()
+    assert [answer.event for answer in run.answers] == ["ok"] * 4
+    assert stack.calls() == [LIST] * 5
 
 
 def test_a_read_only_module_does_in_check_mode_what_it_always_does(controller, stack):

@@ -63,13 +63,20 @@ def test_check_mode_predicts_exactly_what_the_run_then_does_and_the_second_run_d
     assert again["evidence"]["markers"][0]["path"] == str(path)
 
 
+def test_markers_have_a_place_of_their_own_where_nobody_names_one(controller, stack):
+    run = controller.play([task(stack)], env={"RESTORABLE_STATE_DIR": ""}).passed()
+    [marker] = (controller.place / ".local/state/restorable.backups").glob("*/task-*.json")
+    again = controller.play([task(stack)], env={"RESTORABLE_STATE_DIR": str(marker.parents[1])}).passed()
+    assert (run.only["action"], again.only["action"]) == ("created", "pending")
+
+
 def test_the_whole_life_of_a_task(controller, scheduled_stack):
     """Asked for, pending, its first backups, then left alone: one request in all."""
     stack = scheduled_stack
     tasks = [task(stack, frequency="0 * * * *")]
     assert controller.play(tasks).passed().only["action"] == "created"
     assert controller.play(tasks).passed().only["action"] == "pending"
-    assert stack.sandbox.advance("2h") == 2
+    stack.sandbox.advance("2h")
     lives = controller.play(tasks).passed().only
     assert (lives["changed"], lives["action"], lives["engines_seen"]) == (False, "present", ["postgresql"])
     assert lives["series"][0]["count"] == 2 and lives["drift"] == []
@@ -225,15 +232,15 @@ def test_a_marker_that_cannot_be_read_is_no_empty_memory(controller, stack):
 # Python reads this file at its start: the run and its worker die by SIGKILL just before the POST leaves the controller.
 DIES_BEFORE_POST = """
 import os, signal
-import requests
+from requests.adapters import HTTPAdapter
 
-send = requests.Session.request
-def request(self, method, *arguments, **options):
-    if method == "POST":
+send = HTTPAdapter.send
+def dying(self, request, *arguments, **options):
+    if request.method == "POST":
         os.kill(os.getppid(), signal.SIGKILL)
         os.kill(os.getpid(), signal.SIGKILL)
-    return send(self, method, *arguments, **options)
-requests.Session.request = request
+    return send(self, request, *arguments, **options)
+HTTPAdapter.send = dying
 """
 
 

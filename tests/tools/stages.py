@@ -114,7 +114,8 @@ class Stage:
 
 
 def stop_group(process: subprocess.Popen) -> None:
-    for number, patience in ((signal.SIGTERM, 10), (signal.SIGKILL, 5)):
+    # Interrupted, pytest and molecule still clean up.
+    for number, patience in ((signal.SIGINT, 20), (signal.SIGTERM, 5), (signal.SIGKILL, 5)):
         try:
             os.killpg(process.pid, number)
             process.wait(timeout=patience)
@@ -366,6 +367,9 @@ def main() -> int:
         print("Another run works in this checkout: waiting for its end.", flush=True)
         fcntl.flock(lock, fcntl.LOCK_EX)
 
+    # Told to stop (a CI's time limit), take the commands along: they are in sessions of their own.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_about: sys.exit("stopped"))
     pythons = real_pythons()
     env = {**test_environment(pythons), "ANSIBLE_COLLECTIONS_PATH": str(TREE)}
     carry_over_pip_settings()

@@ -30,7 +30,10 @@ def wanted_sources(params):
 
 
 def read_sources(provider, sources, read, warn):
-    """One SourceReading per source, in the order given. ``read(source)`` returns a Listing or raises ApiError."""
+    """One SourceReading per source, in the order given. ``read(source)`` returns a Listing or raises ApiError.
+
+    They come as soon as they are there, so that the first can be worked on while the others are still read.
+    """
 
     def one(source):
         try:
@@ -42,9 +45,10 @@ def read_sources(provider, sources, read, warn):
         return SourceReading(source, listing.backups)
 
     if len(sources) == 1:
-        return [one(sources[0])]
+        yield one(sources[0])
+        return
     with ThreadPoolExecutor(min(MAX_PARALLEL, len(sources) or 1)) as pool:
-        return list(pool.map(one, sources))
+        yield from pool.map(one, sources)
 
 
 def selected(backups, engine=None, database=None, status=None, series=None, exclude_series=None, since=None, until=None):

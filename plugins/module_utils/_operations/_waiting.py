@@ -7,6 +7,8 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 from .._backup import FAILED, RUNNING
 from .._errors import BackupError, OptionError, UnavailableError
 from .._values import format_duration
@@ -17,6 +19,16 @@ def check_wait(params):
     for option in ("wait_interval", "wait_timeout"):
         if params[option] < 1:
             raise OptionError(option, "must be 1 second or more")
+
+
+@contextmanager
+def done_before(changed):
+    """A wait that fails does not undo the request before it: the error says that something was changed."""
+    try:
+        yield
+    except BackupError as error:
+        error.changed = changed
+        raise
 
 
 def wait_for_backup(read, known, engines, params, context):

@@ -51,8 +51,8 @@ def run(params, provider, context):
     )
     judged = [_judge(reading, policy, params, now) for reading in readings]
     violations = [dict(violation, source=one["source"]) for one in judged for violation in one["violations"]]
-    backups = [backup for one in judged for backup in one.pop("backups")]
-    all_series = group_series(backups)
+    all_series = [series for one in judged for series in one.pop("series")]
+    all_series.sort(key=lambda series: (series.source, series.key))
     result = {
         "changed": False,
         "compliant": not violations,
@@ -65,7 +65,8 @@ def run(params, provider, context):
         result["msg"] = _sentence(judged, violations)
         result["failed"] = params["fail_on_violation"]
     else:
-        result["msg"] = "%d backups in %d series hold the policy" % (len(backups), len(all_series))
+        count = sum(one["count"] for one in judged)
+        result["msg"] = "%d backups in %d series hold the policy" % (count, len(all_series))
     return result
 
 
@@ -101,7 +102,7 @@ def _judge(reading, policy, params, now):
         "violations": [violation.to_result() for violation in violations],
         "error": reading.error.to_failure() if reading.error else None,
         "count": len(backups),
-        "backups": backups,
+        "series": group_series(backups),
     }
 
 

@@ -3,10 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: no promise of stability is made to others.
-"""backup_file_fetch: which backup, under which name, in which portions. What touches the host is done by ``host``.
-
-Imported on the host too, for its options: nothing here may need a library.
-"""
+"""backup_file_fetch: which backup, under which name, in which portions. What touches the host is done by ``host``."""
 
 from __future__ import annotations
 
@@ -16,36 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from hashlib import sha256
 
-from .._backup import FAILED, OK, RUNNING, newest_first
+from .._backup import FAILED, OK, RUNNING, engine_name, newest_first
 from .._errors import BackupError, NotFoundError, OptionError
-from .._options import source_option, with_provider
 from .._values import format_size, format_time
 from ._reading import selected
-
-FETCH_OPTIONS = {
-    "source": source_option(required=True),
-    "id": {"type": "str", "aliases": ["backup_id"]},
-    "latest": {"type": "bool", "default": False},
-    "series": {"type": "str"},
-    "engine": {"type": "str", "aliases": ["db_type"]},
-    "database": {"type": "str", "aliases": ["database_name"]},
-    "dest": {"type": "path", "required": True},
-    "parts": {"type": "str", "default": "join", "choices": ["join", "keep"]},
-    "checksum": {"type": "str"},
-    "mode": {"type": "raw", "default": "0600"},
-    "owner": {"type": "str"},
-    "group": {"type": "str"},
-    "force": {"type": "bool", "default": False},
-    "keep_partial": {"type": "bool", "default": True},
-    "workers": {"type": "int", "default": 4},
-    "progress_interval": {"type": "int", "default": 20},
-    # From the action plugin to the module on the host: an order with signed URLs.
-    "_plan": {"type": "str", "no_log": True},
-}
-SPEC = {
-    "argument_spec": with_provider(**FETCH_OPTIONS),
-    "supports_check_mode": True,
-}
 
 # A URL is asked for again after so many seconds; the shortest life known is five minutes.
 _URL_LIFE = 120.0
@@ -135,7 +106,9 @@ def chosen_backup(params, provider, context):
             context.warn("The service does not say whether backup %s is good" % backup.id)
         return backup
     provider.require("list")
-    listing = provider.list_backups(params["source"], engine=params["engine"])
+    listing = provider.list_backups(
+        params["source"], engine=engine_name(params["engine"]) if params["engine"] else None
+    )
     for warning in listing.warnings:
         context.warn(warning)
     series = [params["series"]] if params["series"] is not None else None
@@ -143,7 +116,9 @@ def chosen_backup(params, provider, context):
     good = newest_first(backup for backup in fitting if backup.good)
     if not good:
         wanted = ", ".join(
-            "%s %s" % (option, params[option]) for option in ("series", "engine", "database") if params[option] is not None
+            "%s %s" % (option, params[option])
+            for option in ("series", "engine", "database")
+            if params[option] is not None
         )
         raise NotFoundError(
             "%s has no good backup%s (%d of %d listed fit, none of them is good)"
@@ -174,7 +149,7 @@ def _check_filters(params, backup):
 def safe_name(text, fallback):
     """A plain, visible file name out of what a service calls something."""
     name = "".join("_" if _is_hazard(character) else character for character in str(text)).strip()
-    name = re.sub(r"^[.-]+", lambda match: "_" * len(match.group()), name.rstrip("."))
+    name = re.sub(r"\.{2,}|^[.-]", "_", name.rstrip("."))
     if re.match(r"^(con|prn|aux|nul|com\d|lpt\d)(\.|$)", name, re.I):
         name = "_" + name
     if not name.strip("_"):
@@ -335,7 +310,9 @@ class _Fetch:
             self.have[index] = part["have"]
             if part["size"] is not None and part["have"] == part["size"]:
                 if index not in self.complete:
-                    self._say("part %d of %d (%s) is here, %s", index + 1, self.count, self._name(index), _size(part["size"]))
+                    self._say(
+                        "part %d of %d (%s) is here, %s", index + 1, self.count, self._name(index), _size(part["size"])
+                    )
                 self.complete.add(index)
             else:
                 self.complete.discard(index)

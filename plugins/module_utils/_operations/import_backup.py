@@ -13,7 +13,7 @@ from .._http import check_url, without_query
 from .._markers import DONE, INTENT, MarkerBook
 from .._options import STATE_DIR_OPTION, source_option, with_provider
 from .._values import format_time
-from ._waiting import check_wait, wait_for_backup
+from ._waiting import check_wait, done_before, wait_for_backup
 
 SPEC = {
     "argument_spec": with_provider(
@@ -68,9 +68,10 @@ def run(params, provider, context):
         marker = book.write(request, DONE, now, request)
     result = _result(request, True, "The import was asked for" + (": %s" % message if message else ""), marker=marker)
     if params["wait"]:
-        backup = wait_for_backup(
-            lambda: newest_first(provider.list_backups(source).backups), known, [engine], params, context
-        )
+        with done_before(True):
+            backup = wait_for_backup(
+                lambda: newest_first(provider.list_backups(source).backups), known, [engine], params, context
+            )
         result["backup"] = backup.to_result(context.now())
     return result
 

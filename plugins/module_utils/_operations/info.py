@@ -45,7 +45,7 @@ def run(params, provider, context):
     if params["limit"] is not None and params["limit"] < 1:
         raise OptionError("limit", "must be 1 or more")
     provider.require("list")
-    readings = read_sources(provider, wanted_sources(params), lambda s: _read(provider, params, s), context.warn)
+    readings = list(read_sources(provider, wanted_sources(params), lambda s: _read(provider, params, s), context.warn))
     if all(reading.error for reading in readings) and readings:
         raise readings[0].error
     backups = newest_first(backup for reading in readings for backup in reading.backups)

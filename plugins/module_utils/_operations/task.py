@@ -24,7 +24,7 @@ from .._markers import DONE, INTENT, Marker, MarkerBook
 from .._options import STATE_DIR_OPTION, duration, source_option, with_provider
 from .._schedule import Schedule
 from .._values import format_duration, format_time
-from ._waiting import check_wait, wait_for_backup
+from ._waiting import check_wait, done_before, wait_for_backup
 
 SPEC = {
     "argument_spec": with_provider(
@@ -83,7 +83,8 @@ def run(params, provider, context):
             stack.enter_context(task.book.lock())
         result = task.ensure()
     if params["wait"] and not context.check_mode and result["action"] != "present":
-        result["backup"] = task.wait().to_result(context.now())
+        with done_before(result["changed"]):
+            result["backup"] = task.wait().to_result(context.now())
     return result
 
 

@@ -13,7 +13,7 @@ from posixpath import dirname
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from .._backup import FAILED, OK, UNKNOWN, Backup, BackupFile, engine_name
-from .._errors import ApiError, OptionError
+from .._errors import ApiError, OptionError, OutcomeUnknownError
 from .._http import HttpClient, check_url
 from .._values import none_if_null, parse_time
 from ._base import Listing, Provider
@@ -21,13 +21,16 @@ from ._base import Listing, Provider
 API_PATH = "/api/3"
 # Enough for 300,000 records; a server that announces more is not believed.
 MAX_PAGES = 10000
-PAGE_WORKERS = 16
+PAGE_WORKERS = 24
 # Pages in a row without a record that was not seen before, after which a list is held to go in circles.
 _MAX_REPEATS = 3
 
 _STATUS = {0: OK, 1: FAILED}
 _RESTORE_STATUS = {0: "never", 1: "running", 2: "restored", 3: "failed"}
 _VERIFY_STATUS = {0: "never", 1: "running", 2: "verified", 3: "failed", 4: "error"}
+
+_TOKEN = re.compile(r"^[\x21-\x7e]+$")
+_SEPARATOR = re.compile(r"[,\s]+")
 
 
 class Cloud66(Provider):
@@ -49,7 +52,7 @@ class Cloud66(Provider):
         token = none_if_null(params["api_token"])
         if not token:
             raise OptionError("api_token", "no token given: set this option or the environment variable CLOUD66_TOKEN")
-        if not re.match(r"^[\x21-\x7e]+$", token):
+        if not _TOKEN.match(token):
             raise OptionError("api_token", "holds blanks or control characters: was it pasted with a line break?")
         account = none_if_null(params["account"])
         seen = set()
@@ -137,10 +140,15 @@ class Cloud66(Provider):
         return self._post(source, {"group": group, "db_type": engine, "remote_url": url})
 
     def _post(self, source, body):
-        answer = self._client.post(_path("stacks", source, "backups"), body)
-        record = answer.data.get("response", answer.data) if isinstance(answer.data, dict) else {}
+        path = _path("stacks", source, "backups")
+        answer = self._client.post(path, body)
+        record = answer.data.get("response", answer.data) if isinstance(answer.data, dict) else None
         if not isinstance(record, dict):
-            record = {}
+            raise OutcomeUnknownError(
+                "POST %s answered %d with JSON that does not say what was done; the request may have been carried out"
+                % (path, answer.status),
+                status=answer.status,
+            )
         message = _text(record.get("message")) or ""
         if record.get("ok") in (False, "false") or record.get("error"):
             reason = message or _text(record.get("details") or record.get("error")) or "the answer says ok: false"
@@ -241,15 +249,21 @@ class _Page:
 
 
 def api_base(url):
-    """The API's base from a host, an address, or an address with /api/3 (documented form)."""
+    """The API's base from a host, an address, or an address with /api/3 (documented form).
+
+    One spelling of it: markers are found by it. Raises OptionError.
+    """
     url = none_if_null(url) or ""
     if "://" not in url:
         url = "https://" + url
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise OptionError("api_url", "is not a URL: %s" % error)
     path = parts.path.rstrip("/")
     if not path.endswith(API_PATH):
         path += API_PATH
-    return urlunsplit((parts.scheme.lower(), parts.netloc, path, "", ""))
+    return urlunsplit((parts.scheme.lower(), parts.netloc.lower(), path, "", ""))
 
 
 def mend_signature(url):
@@ -316,7 +330,7 @@ def _names(value):
     """The names in a comma list (or a list), None where there is none: that is not known."""
     if value is None:
         return None
-    parts = value if isinstance(value, list) else re.split(r"[,\s]+", str(value))
+    parts = value if isinstance(value, list) else _SEPARATOR.split(str(value))
     return frozenset(str(name) for name in parts if name)
 
 

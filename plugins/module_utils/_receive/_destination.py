@@ -159,7 +159,7 @@ def _known(find, number):
 
 
 def readable_mode(mode, of_folder):
-    """A mode option as a diff shows it, and as a folder of such files needs it: who reads a file may enter the folder."""
+    """A mode option as a diff shows it. For the folder of such files, who may read them may enter it."""
     try:
         number = mode if isinstance(mode, int) else int(str(mode), 8)
     except ValueError:

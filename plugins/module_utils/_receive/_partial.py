@@ -128,7 +128,7 @@ class Partial:
 
     def leave(self):
         """End this run; what has arrived stays for another."""
-        if not (self.have if self.parts else self._state.get("what")):
+        if not (self.have if self.parts else look(self.folder)[2]):
             self.remove()
             return
         if self.parts:
@@ -339,18 +339,23 @@ def _size(path):
 def _locked(folder):
     """A file descriptor that holds the folder's lock, None while another process has it."""
     try:
-        try:
-            os.mkdir(folder, 0o700)
-        except FileExistsError:
-            about = os.lstat(folder)
-            if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.geteuid():
-                raise ReceiveError(
-                    "bad_dest", "%s is in the way: it is not a folder of the user who fetches. Remove it." % folder, path=folder
-                )
+        os.mkdir(folder, 0o700)
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise cannot("write to", os.path.dirname(folder), error)
+    try:
+        about = os.lstat(folder)
+        if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.geteuid():
+            raise ReceiveError(
+                "bad_dest",
+                "%s is in the way: it is not a folder of the user who fetches. Remove it." % folder,
+                path=folder,
+            )
         path = os.path.join(folder, "lock")
         lock = os.open(path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o600)
     except FileNotFoundError:
-        # Another run has just removed its folder, or the folder above has gone: the next try tells.
+        # Another run has just removed its folder.
         return None
     except OSError as error:
         raise cannot("write to", os.path.dirname(folder), error)

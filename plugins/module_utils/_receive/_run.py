@@ -10,9 +10,9 @@ An order is a plain dict from the controller:
 - ``dest``, ``name`` (for a ``dest`` that is a folder), ``kept`` (parts stay single files), ``checksum``, ``force``;
 - ``what``: a plain dict that tells this backup from every other; ``backup``: what the note shall say of it;
 - ``files``: [{"id", "name"}] in order; ``urls``: {part number as text: fresh signed URL} of the parts to fetch now;
-- ``run``: tells this run of the task from others; ``first``: whether this is its first slice; ``seen``: what ``inspect``
-  has seen, or None; ``rate``: bytes per second of the slice before; ``seconds``: how long the slice may last (None: to
-  the end);
+- ``run``: tells this run of the task from others; ``first``: whether this is its first slice; ``seen``: what
+  ``inspect`` has seen, or None; ``rate``: bytes per second of the slice before; ``seconds``: how long the slice may
+  last (None: to the end);
 - ``workers``, ``timeout``, ``tries``, ``validate_certs``, ``ca_data``, ``allow_http``: how to fetch;
 - ``expected_bytes``: the size of the whole as the API gives it, or None; ``keep_partial``.
 """
@@ -161,7 +161,9 @@ def _slice(order, target, partial, apply_attributes):
         )
     partial.trim()
     partial.conclude("publishing", sha256, each)
-    answer = _publish(order, target, partial, apply_attributes, sha256, size, each, [part.size for part in partial.parts])
+    answer = _publish(
+        order, target, partial, apply_attributes, sha256, size, each, [part.size for part in partial.parts]
+    )
     return dict(_progress(partial, transfer, started), **answer)
 
 
@@ -181,7 +183,14 @@ def _published_before(order, target, partial, apply_attributes):
     sizes = partial.known_sizes()
     return dict(
         _publish(order, target, partial, apply_attributes, sha256, size, None, sizes),
-        resumed=size, received=0, have=size, size=size, seconds=0.0, outcomes={}, parts=[], unmeasured=[],
+        resumed=size,
+        received=0,
+        have=size,
+        size=size,
+        seconds=0.0,
+        outcomes={},
+        parts=[],
+        unmeasured=[],
     )
 
 
@@ -207,7 +216,9 @@ def _facts(target, order, note):
     """What a result says of a destination that holds the backup."""
     files = note["files"]
     if files is None:
-        files = [{"id": file["id"], "name": file["name"], "size_bytes": None, "sha256": None} for file in order["files"]]
+        files = [
+            {"id": file["id"], "name": file["name"], "size_bytes": None, "sha256": None} for file in order["files"]
+        ]
     for file in files:
         file["path"] = os.path.join(target.path, file["name"]) if target.kept else None
     return {"sha256": note["sha256"], "size_bytes": note["size_bytes"], "files": files}
@@ -237,4 +248,6 @@ def _may_finish(order, partial):
     if order["first"]:
         return True
     sizes = [part.size for part in partial.parts]
-    return bool(order["rate"]) and None not in sizes and sum(sizes) - partial.have < order["rate"] * order["seconds"] * 0.7
+    return (
+        bool(order["rate"]) and None not in sizes and sum(sizes) - partial.have < order["rate"] * order["seconds"] * 0.7
+    )

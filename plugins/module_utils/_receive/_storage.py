@@ -25,7 +25,9 @@ PAGE_LIMIT = 1 << 18
 _REDIRECTS = (301, 302, 303, 307, 308)
 _TRANSIENT = (408, 425, 429, 500, 502, 503, 504)
 # Words of S3 and its kin for a URL that is no longer, or not yet, good.
-_EXPIRED = re.compile(r"Expired|AccessDenied|InvalidToken|TokenRefresh|AuthenticationFailed|RequestTimeTooSkewed|Signature")
+_EXPIRED = re.compile(
+    r"Expired|AccessDenied|InvalidToken|TokenRefresh|AuthenticationFailed|RequestTimeTooSkewed|Signature"
+)
 
 # What may help after a refusal: a fresh URL, another try, nothing.
 EXPIRED, TRANSIENT, FINAL = "expired", "transient", "final"
@@ -52,7 +54,7 @@ class Storage:
         self._context = None
 
     def open(self, url, start=0, validator=None):
-        """The Body from byte ``start`` on; from 0 where the storage has no ranges or no longer what ``validator`` names."""
+        """The Body from byte ``start`` on, or from 0 where the storage no longer has what ``validator`` names."""
         headers = {"User-Agent": USER_AGENT, "Accept": "*/*", "Connection": "close"}
         if start:
             headers["Range"] = "bytes=%d-" % start
@@ -81,7 +83,8 @@ class Storage:
             raise StorageError(FINAL, "the API gave something that is not an http(s) URL")
         if parts.scheme == "http" and not self.allow_http and not _is_loopback(parts.hostname):
             raise StorageError(
-                FINAL, "the URL of storage %s is without TLS; the backup would travel in clear (allow_http)" % parts.hostname
+                FINAL,
+                "the URL of storage %s is without TLS; the backup would travel in clear (allow_http)" % parts.hostname,
             )
         return parts
 
@@ -114,7 +117,9 @@ class Storage:
             return kind(host, port, timeout=self.timeout, **more), None
         proxy = urlsplit(proxy if "://" in proxy else "http://" + proxy)
         if proxy.scheme != "http" or not proxy.hostname:
-            raise StorageError(FINAL, "the proxy in the environment is not an http:// address, which is all that works here")
+            raise StorageError(
+                FINAL, "the proxy in the environment is not an http:// address, which is all that works here"
+            )
         headers = {}
         if proxy.username is not None:
             login = "%s:%s" % (unquote(proxy.username), unquote(proxy.password or ""))
@@ -265,8 +270,11 @@ def error_page(data):
     if len(data) >= PAGE_LIMIT or b"\0" in data:
         return None
     text = data.decode("utf-8", "replace").lstrip("\ufeff").strip()
-    if not re.match(r"^(<\?xml[^>]*\?>\s*)?<Error[\s>].*</Error>$|^(<\?xml[^>]*\?>\s*)?<(!doctype html|html)\b.*</html>$",
-                    text, re.I | re.S):
+    if not re.match(
+        r"^(<\?xml[^>]*\?>\s*)?<Error[\s>].*</Error>$|^(<\?xml[^>]*\?>\s*)?<(!doctype html|html)\b.*</html>$",
+        text,
+        re.I | re.S,
+    ):
         return None
     return _said(text)
 

@@ -44,7 +44,9 @@ class Transfer:
     ``outcomes`` holds per part number (kind, message): ("done", ""), ("paused", ""), or one of the storage's kinds.
     """
 
-    def __init__(self, partial, storage, urls, names, workers=4, seconds=None, expected_bytes=None, tries=5, hasher=None):
+    def __init__(
+        self, partial, storage, urls, names, workers=4, seconds=None, expected_bytes=None, tries=5, hasher=None
+    ):
         self.partial, self.storage = partial, storage
         self.outcomes, self.received, self.unmeasured = {}, 0, []
         self._urls, self._names = urls, names

@@ -193,7 +193,14 @@ def test_a_series_without_a_good_one_has_no_latest():
 
 @pytest.mark.parametrize(
     "ages, interval",
-    [([1], None), ([None, None], None), ([0, HOUR], HOUR), ([0, HOUR, 2 * HOUR, 9 * DAY], HOUR), ([0, 0, 0], 0), ([0, None, 60], 60)],
+    [
+        ([1], None),
+        ([None, None], None),
+        ([0, HOUR], HOUR),
+        ([0, HOUR, 2 * HOUR, 9 * DAY], HOUR),
+        ([0, 0, 0], 0),
+        ([0, None, 60], 60),
+    ],
 )
 def test_the_median_interval_leaves_out_what_has_no_date(ages, interval):
     (series,) = group_series([backup(age) for age in ages])
@@ -215,7 +222,9 @@ def test_a_request_says_only_what_was_said():
 
 
 def test_false_and_nothing_are_said_values():
-    request = TaskRequest(engines=("mysql",), gzip=False, excluded_tables=frozenset(), run_on_replica=False, logical_backup=False)
+    request = TaskRequest(
+        engines=("mysql",), gzip=False, excluded_tables=frozenset(), run_on_replica=False, logical_backup=False
+    )
     assert request.to_result() == {
         "engines": ["mysql"],
         "gzip": False,

@@ -55,14 +55,20 @@ def test_every_violation_says_its_source():
         ("crm", False, 0),
         ("blog", False, 3),
     ]
-    assert result["msg"].startswith("2 of 3 sources break the policy: crm: There is no backup at all (no_backups); blog: ")
+    assert result["msg"].startswith(
+        "2 of 3 sources break the policy: crm: There is no backup at all (no_backups); blog: "
+    )
 
 
 def test_a_source_that_cannot_be_read_does_not_lose_the_others():
     provider = FakeProvider(*every(DAY, 3), crm=AuthError("GET /x answered 403", status=403))
     result = judged(provider, sources=["crm", "shop"], max_age="2d")
     assert codes(result) == [("crm", "unreachable")]
-    assert result["sources"][0]["error"] == {"message": "GET /x answered 403", "code": "refused", "details": {"status": 403}}
+    assert result["sources"][0]["error"] == {
+        "message": "GET /x answered 403",
+        "code": "refused",
+        "details": {"status": 403},
+    }
     assert result["sources"][1]["compliant"] is True
 
 
@@ -99,7 +105,10 @@ def test_leaving_out_everything_is_not_compliant():
 
 def test_the_backups_a_verdict_rests_on():
     provider = FakeProvider(
-        backup(60, id="1", status="failed"), backup(120, id="2"), backup(180, id="3"), backup(30, id="4", series="s/two")
+        backup(60, id="1", status="failed"),
+        backup(120, id="2"),
+        backup(180, id="3"),
+        backup(30, id="4", series="s/two"),
     )
     assert [one["id"] for one in judged(provider)["backups"]] == ["4", "1", "2"]
 
@@ -138,7 +147,13 @@ def test_options_become_a_policy():
         require_verified=True,
         allow_failed=True,
     )
-    assert (found.max_age, found.grace, found.min_size, found.max_size_drop, found.min_count) == (172800, 1800, 1536, 20.0, 3)
+    assert (found.max_age, found.grace, found.min_size, found.max_size_drop, found.min_count) == (
+        172800,
+        1800,
+        1536,
+        20.0,
+        3,
+    )
     assert (found.engines, found.databases) == (("postgresql",), ("orders",))
     assert found.schedule.expression == "0 3 * * *"
     assert found.require_verified and found.allow_failed

@@ -113,7 +113,9 @@ def connected(**given):
     return connect(params, lambda text: None)
 
 
-@pytest.mark.parametrize("api_url", ["", "   ", "https://", "ftp://x.example", "http://x.example", "https://u:p@x.example", "https://x:y"])
+@pytest.mark.parametrize(
+    "api_url", ["", "   ", "https://", "ftp://x.example", "http://x.example", "https://u:p@x.example", "https://x:y"]
+)
 def test_addresses_that_no_token_should_go_to(api_url):
     with pytest.raises(OptionError, match="^api_url: "):
         connected(api_url=api_url)
@@ -166,7 +168,10 @@ def test_what_it_cannot_do_is_said_with_what_works_instead():
         ("https://s/a%252Fb/c%2520d?Signature=x", "https://s/a%252Fb/c%2520d?Signature=x"),
         ("https://s/a%252Fb?S=x%252F", "https://s/a%252Fb?S=x%2F"),
         ("https://s/a?Signature=x%2Fy", "https://s/a?Signature=x%2Fy"),
-        ("https://s/a?X-Amz-Credential=k%252F20260318&X-Amz-Signature=ab", "https://s/a?X-Amz-Credential=k%2F20260318&X-Amz-Signature=ab"),
+        (
+            "https://s/a?X-Amz-Credential=k%252F20260318&X-Amz-Signature=ab",
+            "https://s/a?X-Amz-Credential=k%2F20260318&X-Amz-Signature=ab",
+        ),
         ("https://s/a?q=100%25", "https://s/a?q=100%25"),
         ("https://s/a?q=%25zz", "https://s/a?q=%25zz"),
         ("https://s/a", "https://s/a"),
@@ -201,7 +206,9 @@ def test_an_answer_without_a_url_is_an_error(answer, text):
         provider(answer).file_url("shop", "1", "tar")
 
 
-@pytest.mark.parametrize("url", [17, True, ["https://s/x"], "ftp://s/x", "file:///etc/passwd", "http://s.example/x", "/x"])
+@pytest.mark.parametrize(
+    "url", [17, True, ["https://s/x"], "ftp://s/x", "file:///etc/passwd", "http://s.example/x", "/x"]
+)
 def test_a_url_that_is_none_of_ours_to_fetch_is_refused(url):
     with pytest.raises((ApiError, OptionError)):
         provider({"response": {"ok": True, "public_url": url}}).file_url("shop", "1", "tar")
@@ -233,24 +240,24 @@ def test_a_whole_record():
     assert the_backup(RECORD).logical is True
 
 
+ODD = ["", "0001-01-01T00:00:00Z", 0, -1, 7, 0.5, 1e999, None, True, False, [], ["a"], {}, {"a": 1}, "odd ü"]
+
+
 @pytest.mark.parametrize("field", sorted(RECORD))
-@pytest.mark.parametrize("odd", ["missing", None, "", "0001-01-01T00:00:00Z", 0, -1, 7, 0.5, 1e999, True, False, [], ["a"], {}, {"a": 1}, "odd ü"])
-def test_no_field_is_needed_and_no_odd_value_breaks_a_record(field, odd):
-    record = dict(RECORD)
-    if odd == "missing":
-        del record[field]
-    else:
-        record[field] = odd
-    found = the_backup(record)
-    result = found.to_result(NOW)
-    assert result["raw"] == record
-    for key in ("id", "series", "status"):
-        assert isinstance(result[key], str)
-    for key in ("engine", "database", "created_at", "verify_status", "restore_status", "location", "message"):
-        assert result[key] is None or isinstance(result[key], str)
-    assert result["size_bytes"] is None or isinstance(result["size_bytes"], int)
-    assert found.excluded_tables is None or isinstance(found.excluded_tables, frozenset)
-    assert group_series([found, the_backup(RECORD)])
+def test_no_field_is_needed_and_no_odd_value_breaks_a_record(field):
+    records = [dict(RECORD, **{field: odd}) for odd in ODD]
+    records.append({name: value for name, value in RECORD.items() if name != field})
+    for record in records:
+        found = the_backup(record)
+        result = found.to_result(NOW)
+        assert result["raw"] == record
+        for key in ("id", "series", "status"):
+            assert isinstance(result[key], str), record
+        for key in ("engine", "database", "created_at", "verify_status", "restore_status", "location", "message"):
+            assert result[key] is None or isinstance(result[key], str), record
+        assert result["size_bytes"] is None or isinstance(result["size_bytes"], int), record
+        assert found.excluded_tables is None or isinstance(found.excluded_tables, frozenset), record
+        assert group_series([found, the_backup(RECORD)])
 
 
 def test_an_empty_record_is_a_backup_of_unknown_everything():
@@ -282,17 +289,25 @@ def test_only_a_plain_0_is_a_good_backup(value, status):
     assert the_backup(record_of(backup_status=value)).status == status
 
 
-@pytest.mark.parametrize("value, status", [(0, "never"), (1, "running"), (2, "verified"), (3, "failed"), (4, "error"), (5, "unknown"), (None, None)])
+@pytest.mark.parametrize(
+    "value, status",
+    [(0, "never"), (1, "running"), (2, "verified"), (3, "failed"), (4, "error"), (5, "unknown"), (None, None)],
+)
 def test_verification_by_number(value, status):
     assert the_backup(record_of(verify_status=value)).verify_status == status
 
 
-@pytest.mark.parametrize("value, status", [(0, "never"), (1, "running"), (2, "restored"), (3, "failed"), (9, "unknown"), (None, None)])
+@pytest.mark.parametrize(
+    "value, status", [(0, "never"), (1, "running"), (2, "restored"), (3, "failed"), (9, "unknown"), (None, None)]
+)
 def test_restores_by_number(value, status):
     assert the_backup(record_of(restore_status=value)).restore_status == status
 
 
-@pytest.mark.parametrize("value, size", [(0, None), (None, None), ("", None), (-5, None), (1, 1), ("12", 12), (12.0, 12), ("12.5", None), (True, None)])
+@pytest.mark.parametrize(
+    "value, size",
+    [(0, None), (None, None), ("", None), (-5, None), (1, 1), ("12", 12), (12.0, 12), ("12.5", None), (True, None)],
+)
 def test_a_size_of_0_is_not_known(value, size):
     assert the_backup(record_of(backup_size=value)).size_bytes == size
 
@@ -355,7 +370,9 @@ def test_skipped_tables(skipped, names):
     assert the_backup(record_of(skip_tables=skipped)).excluded_tables == (None if names is None else frozenset(names))
 
 
-@pytest.mark.parametrize("given, engine", [("postgres", "postgresql"), ("MySQL", "mysql"), ("newdb", "newdb"), ("", None), (None, None)])
+@pytest.mark.parametrize(
+    "given, engine", [("postgres", "postgresql"), ("MySQL", "mysql"), ("newdb", "newdb"), ("", None), (None, None)]
+)
 def test_engines(given, engine):
     assert the_backup(record_of(db_type=given)).engine == engine
 
@@ -367,7 +384,9 @@ def test_one_backup_with_or_without_its_envelope(answer):
     assert api._client.asked == [("/stacks/shop/backups/17", {})]
 
 
-@pytest.mark.parametrize("answer", [{"response": None}, {"response": []}, [], None, 7, "x", {"error": "not_found", "details": "x"}])
+@pytest.mark.parametrize(
+    "answer", [{"response": None}, {"response": []}, [], None, 7, "x", {"error": "not_found", "details": "x"}]
+)
 def test_what_is_no_backup_is_an_error(answer):
     with pytest.raises(ApiError, match="not a backup"):
         provider(answer).get_backup("shop", "17")
@@ -383,7 +402,10 @@ def test_names_in_paths_are_quoted():
 
 
 def test_files_keep_the_order_of_the_service():
-    records = [{"id": name, "name": "f." + name, "size": size} for name, size in (("tar-aa", 5), ("tar-ab", "7"), ("mysql.tar.aa", 0))]
+    records = [
+        {"id": name, "name": "f." + name, "size": size}
+        for name, size in (("tar-aa", 5), ("tar-ab", "7"), ("mysql.tar.aa", 0))
+    ]
     files = provider({"response": records}).list_files("shop", "1")
     assert [(one.id, one.name, one.size_bytes) for one in files] == [
         ("tar-aa", "f.tar-aa", 5),
@@ -392,7 +414,9 @@ def test_files_keep_the_order_of_the_service():
     ]
 
 
-@pytest.mark.parametrize("record, name", [({"id": "tar"}, "tar"), ({"id": 5, "name": ""}, "5"), ({"id": "tar", "name": 9}, "9")])
+@pytest.mark.parametrize(
+    "record, name", [({"id": "tar"}, "tar"), ({"id": 5, "name": ""}, "5"), ({"id": "tar", "name": 9}, "9")]
+)
 def test_a_file_without_a_name_is_called_by_its_id(record, name):
     (found,) = provider([record]).list_files("shop", "1")
     assert (found.name, found.raw) == (name, record)
@@ -442,7 +466,7 @@ class Pages:
         }
 
     def slice(self, number):
-        return self.records[(number - 1) * self.per_page: number * self.per_page]
+        return self.records[(number - 1) * self.per_page : number * self.per_page]
 
     def __call__(self, path, number):
         return {"response": self.slice(number), "count": len(self.slice(number)), "pagination": self.pagination(number)}
@@ -492,7 +516,9 @@ def test_a_number_of_pages_that_is_too_small_loses_nothing():
     assert ids == list(range(95, 0, -1))
 
 
-@pytest.mark.parametrize("pagination", [None, "missing", {}, [], "x", {"next": None}, {"pages": 0}, {"pages": "many"}, {"next": "x"}])
+@pytest.mark.parametrize(
+    "pagination", [None, "missing", {}, [], "x", {"next": None}, {"pages": 0}, {"pages": "many"}, {"next": "x"}]
+)
 def test_without_pagination_one_page_is_all(pagination):
     answer = {"response": [record_of(id=1)], "pagination": pagination}
     if pagination == "missing":
@@ -520,7 +546,9 @@ class Shifting(Pages):
 
     def slice(self, number):
         start = (number - 1) * self.per_page
-        return self.records[max(0, start - 1): start - 1 + self.per_page] if number > 1 else self.records[: self.per_page]
+        return (
+            self.records[max(0, start - 1) : start - 1 + self.per_page] if number > 1 else self.records[: self.per_page]
+        )
 
 
 def test_records_that_moved_to_the_next_page_are_kept_once():
@@ -577,14 +605,16 @@ def test_a_page_that_repeats_itself_for_ever_is_bounded_and_told(records):
 
 def test_pages_that_never_end_are_bounded_too(monkeypatch):
     monkeypatch.setattr(cloud66, "MAX_PAGES", 50)
-    api = provider(lambda path, number: {"response": [record_of(id=number)], "pagination": {"current": number, "next": number + 1}})
+    api = provider(
+        lambda path, number: {"response": [record_of(id=number)], "pagination": {"current": number, "next": number + 1}}
+    )
     with pytest.raises(ApiError) as caught:
         api.list_backups("shop")
     assert caught.value.code == "paging"
     assert len(api._client.asked) == 51
 
 
-@pytest.mark.parametrize("pages", [cloud66.MAX_PAGES + 1, 10 ** 30])
+@pytest.mark.parametrize("pages", [cloud66.MAX_PAGES + 1, 10**30])
 def test_an_absurd_number_of_pages_is_not_believed(pages):
     api = provider({"response": [record_of()], "pagination": {"pages": pages, "current": 1}})
     with pytest.raises(ApiError, match="not believed"):
@@ -666,7 +696,10 @@ def test_an_import_in_the_words_of_the_api():
     assert api._client.posted == [("/stacks/shop/backups", body)]
 
 
-@pytest.mark.parametrize("answer", [QUEUED, {"ok": True}, {"response": {"ok": True, "message": None}}, {"response": {"ok": True, "message": 5}}])
+@pytest.mark.parametrize(
+    "answer",
+    [QUEUED, {"ok": True}, {"response": {"ok": True, "message": None}}, {"response": {"ok": True, "message": 5}}],
+)
 def test_an_accepted_request(answer):
     assert isinstance(provider(answer).create_task("shop", TaskRequest()), str)
 

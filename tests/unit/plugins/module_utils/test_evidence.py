@@ -107,7 +107,9 @@ def test_series_of_one_engine_or_of_all():
 
 
 def test_a_task_as_wanted_has_no_drift():
-    nights = dated("2026-03-18 03:02", "2026-03-17 03:02", "2026-03-16 03:01", excluded_tables=frozenset(), logical=True)
+    nights = dated(
+        "2026-03-18 03:02", "2026-03-17 03:02", "2026-03-16 03:01", excluded_tables=frozenset(), logical=True
+    )
     assert drift(nights, frequency="0 3 * * *", keep_count=3, excluded_tables=frozenset(), logical_backup=True) == {}
 
 
@@ -140,7 +142,9 @@ def test_an_hourly_dump_may_be_late_by_half_a_gap(minutes, found):
 
 @pytest.mark.parametrize("minutes, found", [(0, False), (45, False), (120, False), (121, True), (600, True)])
 def test_a_nightly_dump_may_be_late_by_two_hours(minutes, found):
-    backups = [backup(created_at=at("2026-03-%02d 03:00" % day) + timedelta(minutes=minutes)) for day in (14, 15, 16, 17)]
+    backups = [
+        backup(created_at=at("2026-03-%02d 03:00" % day) + timedelta(minutes=minutes)) for day in (14, 15, 16, 17)
+    ]
     assert ("frequency" in drift(backups, frequency="0 3 * * *")) is found
 
 
@@ -191,13 +195,17 @@ def test_excluded_tables_are_those_of_the_newest():
     assert found.message == "the newest backup leaves out a, b, not nothing"
 
 
-@pytest.mark.parametrize("wanted, logical, found", [(True, True, 0), (True, False, 1), (False, True, 1), (True, None, 0), (None, False, 0)])
+@pytest.mark.parametrize(
+    "wanted, logical, found", [(True, True, 0), (True, False, 1), (False, True, 1), (True, None, 0), (None, False, 0)]
+)
 def test_text_or_binary(wanted, logical, found):
     assert len(drift([backup(logical=logical)], logical_backup=wanted)) == found
 
 
 def test_what_the_service_does_not_say_is_no_drift():
-    assert drift([backup(excluded_tables=None, logical=None)], excluded_tables=frozenset("a"), logical_backup=True) == {}
+    assert (
+        drift([backup(excluded_tables=None, logical=None)], excluded_tables=frozenset("a"), logical_backup=True) == {}
+    )
 
 
 @pytest.mark.parametrize("engine", ["redis", "mongodb"])

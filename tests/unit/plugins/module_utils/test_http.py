@@ -38,7 +38,9 @@ class Response:
     def __init__(self, status=500, body=b"", kind=None, **headers):
         self.status_code = status
         self.content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        self.headers = requests.structures.CaseInsensitiveDict({name.replace("_", "-"): value for name, value in headers.items()})
+        self.headers = requests.structures.CaseInsensitiveDict(
+            {name.replace("_", "-"): value for name, value in headers.items()}
+        )
         if kind or not isinstance(body, bytes):
             self.headers["Content-Type"] = kind or "application/json"
 
@@ -52,13 +54,27 @@ def test_loopback(host):
 
 
 @pytest.mark.parametrize(
-    "host", ["", None, "localhost.example.com", "notlocalhost", "128.0.0.1", "10.0.0.1", "0.0.0.0", "::", "127.0.0.1.example.com", "2130706433"]
+    "host",
+    [
+        "",
+        None,
+        "localhost.example.com",
+        "notlocalhost",
+        "128.0.0.1",
+        "10.0.0.1",
+        "0.0.0.0",
+        "::",
+        "127.0.0.1.example.com",
+        "2130706433",
+    ],
 )
 def test_not_loopback(host):
     assert not http.is_loopback(host)
 
 
-@pytest.mark.parametrize("url", ["https://x.example", "https://x.example:8443/p", "http://127.0.0.1:1", "http://[::1]/", "HTTP://LOCALHOST"])
+@pytest.mark.parametrize(
+    "url", ["https://x.example", "https://x.example:8443/p", "http://127.0.0.1:1", "http://[::1]/", "HTTP://LOCALHOST"]
+)
 def test_addresses_that_are_fine(url):
     http.check_url("api_url", url, allow_http=False)
 
@@ -161,7 +177,11 @@ def test_retry_after_as_a_date():
         (b"<html><head><title>502 Bad Gateway</title></head><body>x</body></html>", "text/html", "502 Bad Gateway"),
         (b"<h1>Oops</h1><p>more</p>", "text/html; charset=utf-8", "Oops"),
         (b"<html><body><p>No <b>title</b></p></body></html>", None, "No title"),
-        (b"<?xml version='1.0'?><Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>", None, "Request has expired"),
+        (
+            b"<?xml version='1.0'?><Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>",
+            None,
+            "Request has expired",
+        ),
         (b"{broken", "application/json", "{broken"),
         (b"", None, ""),
         (b"\xff\xfe", None, "\ufffd\ufffd"),
@@ -175,7 +195,12 @@ def test_one_readable_line_of_any_error_body(body, kind, text):
 
 def test_no_signature_in_an_error_text():
     said = "cannot read https://s3.example/x?Signature=abc%2Fdef&Expires=1 today"
-    for body in ({"details": said}, said.encode(), ("<h1>%s</h1>" % said).encode(), {"error": "https://s3.example/x?Signature=abc"}):
+    for body in (
+        {"details": said},
+        said.encode(),
+        ("<h1>%s</h1>" % said).encode(),
+        {"error": "https://s3.example/x?Signature=abc"},
+    ):
         error = http.error_of("GET /x", Response(400, body))
         assert "Signature" not in error.message + error.code
         assert "https://s3.example/x?..." in error.message
@@ -246,20 +271,22 @@ def test_a_missing_library_is_named(monkeypatch):
         http.HttpClient("https://x.example", ("A", "b"))
 
 
-# -- a client and a session of which every answer is written down ------------------------------------------------------
+# -- a client of which every answer is written down --------------------------------------------------------------------
 
 
 class Script:
-    """A client whose session answers from a list; what was sent and slept is kept."""
+    """A client that gets its answers from a list; what was sent and slept is kept."""
 
     def __init__(self, *answers, **settings):
         self.slept, self.sent, self.answers = [], [], list(answers)
         settings.setdefault("retries", 3)
-        self.client = http.HttpClient("https://x.example/api/3", ("Authorization", "Bearer t"), sleep=self.slept.append, **settings)
-        self.client._session.request = self._request
+        self.client = http.HttpClient(
+            "https://x.example/api/3", ("Authorization", "Bearer t"), sleep=self.slept.append, **settings
+        )
+        self.client._send = self._send
 
-    def _request(self, method, url, **arguments):
-        self.sent.append((method, url))
+    def _send(self, method, path, **content):
+        self.sent.append((method, path))
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, Exception):
             raise answer
@@ -276,10 +303,18 @@ NO_CONNECTION_IN_TIME = requests.exceptions.ConnectTimeout()
 NO_ANSWER_IN_TIME = requests.exceptions.ReadTimeout()
 BROKEN_OFF = requests.exceptions.ChunkedEncodingError()
 BAD_CERTIFICATE = requests.exceptions.SSLError(
-    MaxRetryError(None, "/", Urllib3SSLError(ssl.SSLCertVerificationError(1, "certificate verify failed: self-signed certificate (_ssl.c:1)")))
+    MaxRetryError(
+        None,
+        "/",
+        Urllib3SSLError(
+            ssl.SSLCertVerificationError(1, "certificate verify failed: self-signed certificate (_ssl.c:1)")
+        ),
+    )
 )
 TLS_BROKE_LATER = requests.exceptions.SSLError(
-    MaxRetryError(None, "/", Urllib3SSLError(ssl.SSLError(1, "[SSL: DECRYPTION_FAILED_OR_BAD_RECORD_MAC] bad record mac")))
+    MaxRetryError(
+        None, "/", Urllib3SSLError(ssl.SSLError(1, "[SSL: DECRYPTION_FAILED_OR_BAD_RECORD_MAC] bad record mac"))
+    )
 )
 IN_THE_ANSWER = requests.exceptions.SSLError(Urllib3SSLError(ssl.SSLError(1, "tlsv1 alert internal error")))
 
@@ -292,7 +327,9 @@ def test_a_get_is_asked_again_after_these(status):
     assert len(script.slept) == 2
 
 
-@pytest.mark.parametrize("error", [REFUSED, RESET, NO_CONNECTION_IN_TIME, NO_ANSWER_IN_TIME, BROKEN_OFF], ids=lambda e: type(e).__name__)
+@pytest.mark.parametrize(
+    "error", [REFUSED, RESET, NO_CONNECTION_IN_TIME, NO_ANSWER_IN_TIME, BROKEN_OFF], ids=lambda e: type(e).__name__
+)
 def test_a_get_is_asked_again_after_a_lost_connection(error):
     script = Script(error, GOOD)
     assert script.client.get("/x").data == {"response": 1}
@@ -387,7 +424,9 @@ def test_a_post_that_was_refused_is_not_in_doubt(response, code):
     assert caught.value.code == code
 
 
-@pytest.mark.parametrize("error", [REFUSED, NO_CONNECTION_IN_TIME, BAD_CERTIFICATE], ids=["refused", "connect-timeout", "certificate"])
+@pytest.mark.parametrize(
+    "error", [REFUSED, NO_CONNECTION_IN_TIME, BAD_CERTIFICATE], ids=["refused", "connect-timeout", "certificate"]
+)
 def test_a_post_without_a_connection_was_not_sent(error):
     with pytest.raises(ApiError) as caught:
         Script(error).client.post("/x", {})
@@ -410,7 +449,9 @@ def test_a_success_of_a_post_that_cannot_be_read_is_in_doubt(body):
         Script(Response(200, body)).client.post("/x", {})
 
 
-@pytest.mark.parametrize("body, kind", [(b"", None), (b"<html>login</html>", "text/html; charset=x"), (b"{", "application/json")])
+@pytest.mark.parametrize(
+    "body, kind", [(b"", None), (b"<html>login</html>", "text/html; charset=x"), (b"{", "application/json")]
+)
 def test_a_get_that_is_no_json_asks_about_the_address(body, kind):
     with pytest.raises(ApiError, match="not JSON.*is api_url the API's address") as caught:
         Script(Response(200, body, kind)).client.get("/x")
@@ -425,13 +466,6 @@ def test_credentials_do_not_follow_redirects(status):
     assert caught.value.code == "redirected"
     assert "token" not in caught.value.message
     assert len(script.sent) == 1
-
-
-def test_warnings_of_the_service_reach_the_one_who_listens():
-    heard = []
-    script = Script(GOOD, on_response=lambda response: heard.append(response.status_code))
-    script.client.get("/x")
-    assert heard == [200]
 
 
 def test_a_header_that_cannot_be_sent_is_an_error_of_its_own():
@@ -463,6 +497,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *args):
         pass
+
+
+@pytest.fixture(autouse=True)
+def no_proxy_in_between(monkeypatch):
+    for name in ("http_proxy", "https_proxy", "all_proxy", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
 
 
 @pytest.fixture
@@ -497,6 +538,31 @@ def test_what_is_really_sent(server, monkeypatch, tmp_path):
     assert headers["Accept"] == "application/json"
     assert headers["Request-Id"] != later["Request-Id"]
     assert "Cookie" not in later
+
+
+def test_every_answer_reaches_the_one_who_listens_for_warnings(server):
+    heard = []
+    real_client(server.url, on_response=lambda response: heard.append(response.headers["Set-Cookie"])).get("/x")
+    assert heard == ["session=1"]
+
+
+def test_a_header_that_cannot_be_sent_does_not_show_its_value(server):
+    client = http.HttpClient(server.url, ("Authorization", "Bearer secret\nX-Other: 1"), retries=5)
+    with pytest.raises(ApiError) as caught:
+        client.get("/x")
+    assert "secret" not in caught.value.message
+    assert server.seen == []
+
+
+def test_calls_of_several_threads_do_not_mix(server):
+    client = real_client(server.url)
+    threads = [threading.Thread(target=client.get, args=("/x/%d" % number,)) for number in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(call[1] for call in server.seen) == sorted("/x/%d" % number for number in range(20))
+    assert len({call[2]["Request-Id"] for call in server.seen}) == 20
 
 
 def test_a_post_that_was_read_and_not_answered_is_in_doubt_and_sent_once(server):

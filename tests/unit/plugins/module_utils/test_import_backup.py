@@ -77,7 +77,9 @@ def test_another_signature_is_the_same_import(bring, given):
     assert bring(provider, **given)["action"] == "present"
 
 
-@pytest.mark.parametrize("given", [{"group": 8}, {"engine": "redis"}, {"remote_url": "https://dumps.example/other.gz"}, {"source": "crm"}])
+@pytest.mark.parametrize(
+    "given", [{"group": 8}, {"engine": "redis"}, {"remote_url": "https://dumps.example/other.gz"}, {"source": "crm"}]
+)
 def test_another_group_engine_file_or_source_is_another_import(bring, given):
     provider = FakeProvider(crm=[])
     bring(provider)
@@ -143,7 +145,11 @@ def test_an_unknown_outcome_is_said_and_nothing_is_sent_again(bring, book):
     assert bring(provider, force=True)["changed"] is True
 
 
-@pytest.mark.parametrize("refusal", [ApiError("no group", code="not_ok"), AuthError("403"), UnavailableError("throttled")], ids=lambda e: e.message)
+@pytest.mark.parametrize(
+    "refusal",
+    [ApiError("no group", code="not_ok"), AuthError("403"), UnavailableError("throttled")],
+    ids=lambda e: e.message,
+)
 def test_a_refusal_leaves_no_trace(bring, book, refusal):
     provider = FakeProvider()
     provider.answers = [refusal]
@@ -217,6 +223,12 @@ def test_waiting_returns_the_new_backup_of_the_engine(bring):
 
     world.on_sleep = arrive
     assert bring(provider, world, wait=True)["backup"]["id"] == "new"
+
+
+def test_a_wait_in_vain_says_that_something_was_asked_for(bring):
+    with pytest.raises(BackupError) as caught:
+        bring(FakeProvider(), wait=True, wait_timeout=5)
+    assert (caught.value.code, caught.value.changed) == ("wait_timeout", True)
 
 
 def test_nothing_is_waited_for_that_was_asked_for_before(bring):

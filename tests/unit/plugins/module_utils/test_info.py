@@ -105,7 +105,10 @@ def test_files_are_those_of_the_backups_that_are_shown():
     provider.files = {"2": [BackupFile("tar-aa", "a", 5), BackupFile("tar-ab", "b")]}
     result = told(provider, latest=True, limit=2, files=True)
     assert [[one["id"] for one in found["files"]] for found in result["backups"]] == [["tar-aa", "tar-ab"], []]
-    assert sorted(call for call in provider.calls if call[0] == "files") == [("files", "shop", "2"), ("files", "shop", "3")]
+    assert sorted(call for call in provider.calls if call[0] == "files") == [
+        ("files", "shop", "2"),
+        ("files", "shop", "3"),
+    ]
 
 
 def test_files_are_not_asked_for_unless_wanted():

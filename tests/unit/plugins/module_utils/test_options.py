@@ -23,7 +23,12 @@ from ansible_collections.restorable.backups.plugins.module_utils._operations imp
 )
 from ansible_collections.restorable.backups.tests.unit.plugins.module_utils.worlds import backup, options
 
-SPECS = {"backup_check": check.SPEC, "backup_import": import_backup.SPEC, "backup_info": info.SPEC, "backup_task": task.SPEC}
+SPECS = {
+    "backup_check": check.SPEC,
+    "backup_import": import_backup.SPEC,
+    "backup_info": info.SPEC,
+    "backup_task": task.SPEC,
+}
 
 
 @pytest.mark.parametrize("name", sorted(SPECS))
@@ -58,6 +63,9 @@ def test_whatever_may_hold_a_secret_is_marked(name):
         ({"api_timeout": float("nan")}, "api_timeout: "),
         ({"api_timeout": float("inf")}, "api_timeout: "),
         ({"api_retries": -1}, "api_retries: "),
+        ({"account": "7 8"}, "account: "),
+        ({"account": "7\nX-Other: 1"}, "account: "),
+        ({"account": "siebenü"}, "account: "),
         ({"api_retries": 21}, "api_retries: "),
         ({"source": ""}, "source: "),
         ({"source": " "}, "source: "),
@@ -71,7 +79,19 @@ def test_values_that_no_request_should_be_made_with(given, text):
     assert caught.value.message.startswith(text)
 
 
-@pytest.mark.parametrize("given", [{}, {"source": "a"}, {"sources": ["a"]}, {"sources": []}, {"api_timeout": 0.1}, {"api_retries": 0}])
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"source": "a"},
+        {"sources": ["a"]},
+        {"sources": []},
+        {"api_timeout": 0.1},
+        {"api_retries": 0},
+        {"account": " 7 "},
+        {"account": ""},
+    ],
+)
 def test_values_that_are_fine(given):
     shared.check_shared(options(info.SPEC, **given))
 

@@ -143,7 +143,9 @@ def test_the_last_one_failed():
 
 
 def test_several_failures_in_a_row():
-    violation = only([backup(60, id="9", status="failed"), backup(120, status="failed"), backup(180), backup(240, status="failed")])
+    violation = only(
+        [backup(60, id="9", status="failed"), backup(120, status="failed"), backup(180), backup(240, status="failed")]
+    )
     assert (violation.code, violation.observed, violation.expected) == ("failing", 2, 0)
     assert violation.message == "The newest 2 backups failed, the last one 9"
 
@@ -181,7 +183,7 @@ def test_a_run_without_a_backup_is_a_gap_though_the_newest_is_fresh():
     assert violation.code == "schedule_gap"
     assert violation.observed == ["2026-03-16T03:00:00Z"]
     assert violation.expected == "0 3 * * *"
-    assert violation.message == "1 runs of '0 3 * * *' left no backup, the latest that of 2026-03-16T03:00:00Z"
+    assert violation.message == "1 run of '0 3 * * *' left no backup, the latest that of 2026-03-16T03:00:00Z"
 
 
 def test_a_failed_backup_is_no_gap():
@@ -313,7 +315,11 @@ def test_some_known_sizes_are_enough_for_a_median():
 
 
 def test_failed_backups_have_no_size_that_counts():
-    backups = [backup(30, size_bytes=1, status="failed"), backup(60, size_bytes=100), backup(90, size_bytes=1, status="failed")]
+    backups = [
+        backup(30, size_bytes=1, status="failed"),
+        backup(60, size_bytes=100),
+        backup(90, size_bytes=1, status="failed"),
+    ]
     assert codes(backups + [backup(120, size_bytes=100)], max_size_drop=10.0, min_size=50, allow_failed=True) == []
 
 
@@ -326,7 +332,9 @@ def test_too_small_and_dropped_are_two_findings():
 
 
 def test_good_ones_are_counted_in_each_series():
-    backups = every(HOUR, 3, series="s/a") + every(HOUR, 2, series="s/b") + [backup(9 * DAY, series="s/b", status="failed")]
+    backups = (
+        every(HOUR, 3, series="s/a") + every(HOUR, 2, series="s/b") + [backup(9 * DAY, series="s/b", status="failed")]
+    )
     assert codes(backups, min_count=2) == []
     violation = only(backups, min_count=3)
     assert (violation.code, violation.series, violation.observed, violation.expected) == ("too_few", "s/b", 2, 3)
@@ -383,7 +391,9 @@ def test_verification_of_the_newest_good_one(status, found):
 
 
 def test_two_backups_in_one_file():
-    violation = only([backup(60, id="8", location="p/x"), backup(120, id="7", location="p/x"), backup(180, location="p/y")])
+    violation = only(
+        [backup(60, id="8", location="p/x"), backup(120, id="7", location="p/x"), backup(180, location="p/y")]
+    )
     assert (violation.code, violation.observed) == ("collision", ["7", "8"])
     assert "7, 8" in violation.message
 
@@ -411,13 +421,15 @@ def test_whole_source_first_then_series_by_series_in_a_stable_order():
 def test_judging_changes_nothing():
     backups = every(DAY, 5)
     before = [one.to_result(NOW) for one in backups]
-    verdict(backups, max_age=1, schedule=NIGHTLY, min_size=10 ** 6, max_size_drop=1.0)
+    verdict(backups, max_age=1, schedule=NIGHTLY, min_size=10**6, max_size_drop=1.0)
     assert [one.to_result(NOW) for one in backups] == before
 
 
 def test_a_good_source_holds_everything_at_once():
     start = at("2026-03-18 03:10")
-    backups = [backup(created_at=start - timedelta(days=n), verify_status="verified", location="p/%d" % n) for n in range(14)]
+    backups = [
+        backup(created_at=start - timedelta(days=n), verify_status="verified", location="p/%d" % n) for n in range(14)
+    ]
     assert (
         codes(
             backups,

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The receiver against a storage on this machine: what arrives, what is resumed, what is refused, what is left behind."""
+"""The receiver against a storage on this machine: what arrives, is resumed, is refused, is left behind."""
 
 from __future__ import annotations
 
@@ -59,13 +59,27 @@ def order(tmp_path, storage):
 
     def make(count=3, **changes):
         made = {
-            "dest": str(tmp_path / "out.tar"), "name": "shop.tar", "kept": False, "checksum": None, "force": False,
+            "dest": str(tmp_path / "out.tar"),
+            "name": "shop.tar",
+            "kept": False,
+            "checksum": None,
+            "force": False,
             "what": {"source": "shop", "backup": "42", "files": list(range(count)), "kept": changes.get("kept", False)},
             "backup": {"id": "42", "created_at": "2026-01-02T03:04:05Z"},
             "files": [{"id": "tar-%d" % number, "name": "tar-%d" % number} for number in range(count)],
             "urls": {str(number): storage.url("/part-%d" % number) for number in range(count)},
-            "run": "run-1", "first": True, "seen": None, "rate": None, "seconds": None, "workers": 3, "timeout": 5,
-            "tries": 3, "validate_certs": True, "ca_data": None, "allow_http": False, "expected_bytes": None,
+            "run": "run-1",
+            "first": True,
+            "seen": None,
+            "rate": None,
+            "seconds": None,
+            "workers": 3,
+            "timeout": 5,
+            "tries": 3,
+            "validate_certs": True,
+            "ca_data": None,
+            "allow_http": False,
+            "expected_bytes": None,
             "keep_partial": True,
         }
         made.update(changes)
@@ -143,7 +157,9 @@ def test_a_connection_that_breaks_is_resumed(order, storage, tmp_path):
     receive(order())
     assert (tmp_path / "out.tar").read_bytes() == WHOLE
     assert [request["range"] for request in storage.requests if request["path"] == "/part-0"] == [
-        None, "bytes=100000-", "bytes=200000-"
+        None,
+        "bytes=100000-",
+        "bytes=200000-",
     ]
     assert storage.served == len(WHOLE)
 
@@ -183,11 +199,16 @@ def test_a_short_body_is_noticed(order, storage, tmp_path):
     storage.faults["/part-2"] = [{"length": len(PARTS[2]) + 10}] * 9
     answer = receive(order())
     assert answer["state"] == "progress"
-    assert answer["outcomes"]["2"] == ["transient", "storage 127.0.0.1 closed the connection with 10 bytes still to come"]
+    assert answer["outcomes"]["2"] == [
+        "transient",
+        "storage 127.0.0.1 closed the connection with 10 bytes still to come",
+    ]
     assert not (tmp_path / "out.tar").exists()
 
 
-@pytest.mark.parametrize("status, body", [(403, XML_ERROR % b"AccessDenied"), (400, XML_ERROR % b"ExpiredToken"), (401, b"")])
+@pytest.mark.parametrize(
+    "status, body", [(403, XML_ERROR % b"AccessDenied"), (400, XML_ERROR % b"ExpiredToken"), (401, b"")]
+)
 def test_an_expired_url_is_told_and_a_fresh_one_goes_on(order, storage, tmp_path, status, body):
     storage.faults["/part-1"] = [{"cut": 100000}, {"status": status, "body": body}]
     first = receive(order())
@@ -200,11 +221,14 @@ def test_an_expired_url_is_told_and_a_fresh_one_goes_on(order, storage, tmp_path
     assert storage.served == len(WHOLE)
 
 
-@pytest.mark.parametrize("body", [
-    XML_ERROR % b"InternalError",
-    b"<Error><Code>InternalError</Code></Error>\n",
-    b"\xef\xbb\xbf<!DOCTYPE html>\n<html><head><title>Log in to this network</title></head></html>\r\n",
-])
+@pytest.mark.parametrize(
+    "body",
+    [
+        XML_ERROR % b"InternalError",
+        b"<Error><Code>InternalError</Code></Error>\n",
+        b"\xef\xbb\xbf<!DOCTYPE html>\n<html><head><title>Log in to this network</title></head></html>\r\n",
+    ],
+)
 def test_an_error_page_with_200_is_no_backup(order, storage, tmp_path, body):
     """Neither at the start of a part nor where the rest of one was asked for."""
     storage.faults["/part-0"] = [{"status": 200, "body": body}]
@@ -227,9 +251,15 @@ def test_no_backup_is_taken_for_an_error_page():
     assert error_page(b"<?xml version='1.0'?><Error><Code>A</Code></Error>") == "A"
     assert error_page(b"<html></html>") == ""
     for data in (
-        b"", b"x", b"\x1f\x8b\x08", b"<?xml version='1.0'?><rows><row>1</row></rows>",
-        b"<Error>" + b"\0" * 1024, b"<Error><Code>A</Code></Error>" + b"\0" * 1024,
-        b"<html>" + b"x" * 4096 + b"</html>", b"<Errors></Errors>", b"<html><body>cut in the middle of a da",
+        b"",
+        b"x",
+        b"\x1f\x8b\x08",
+        b"<?xml version='1.0'?><rows><row>1</row></rows>",
+        b"<Error>" + b"\0" * 1024,
+        b"<Error><Code>A</Code></Error>" + b"\0" * 1024,
+        b"<html>" + b"x" * 4096 + b"</html>",
+        b"<Errors></Errors>",
+        b"<html><body>cut in the middle of a da",
     ):
         assert error_page(data) is None
 
@@ -524,16 +554,19 @@ def test_a_disk_that_fills_up_is_given_its_space_back(order, tmp_path, monkeypat
     assert (tmp_path / "out.tar").read_bytes() == b"old"
 
 
-@pytest.mark.parametrize("dest, kept, words", [
-    ("missing/out.tar", False, "does not exist"),
-    ("missing/", False, "does not exist"),
-    ("a-file/", False, "is not a folder"),
-    ("a-file/out.tar", False, "is not a folder"),
-    ("a-file", True, "needs a folder"),
-    ("out.tar", True, "needs a folder"),
-    ("a-pipe", False, "is not a regular file"),
-    ("taken", False, "is not a regular file"),
-])
+@pytest.mark.parametrize(
+    "dest, kept, words",
+    [
+        ("missing/out.tar", False, "does not exist"),
+        ("missing/", False, "does not exist"),
+        ("a-file/", False, "is not a folder"),
+        ("a-file/out.tar", False, "is not a folder"),
+        ("a-file", True, "needs a folder"),
+        ("out.tar", True, "needs a folder"),
+        ("a-pipe", False, "is not a regular file"),
+        ("taken", False, "is not a regular file"),
+    ],
+)
 def test_a_dest_that_cannot_be(order, tmp_path, dest, kept, words):
     (tmp_path / "a-file").write_text("x")
     os.mkfifo(str(tmp_path / "a-pipe"))
@@ -545,13 +578,19 @@ def test_a_dest_that_cannot_be(order, tmp_path, dest, kept, words):
     assert str(tmp_path / dest).rstrip("/") in caught.value.message
 
 
-@pytest.mark.parametrize("name", ["../x", "/etc/passwd", "a/b", "..", ".hidden", ""])
+@pytest.mark.parametrize("name", ["../victim", "{absolute}", "a/b", "..", ".hidden", ""])
 def test_a_name_never_leaves_the_folder(order, tmp_path, name):
+    # A file of the test's own stands in for those that a hostile name would aim at: without the guard it is lost.
+    victim, dest = tmp_path / "victim", tmp_path / "dest"
+    victim.write_text("precious")
+    dest.mkdir()
+    name = name.format(absolute=victim)
     with pytest.raises(ReceiveError):
-        receive(order(dest=str(tmp_path), name=name))
+        receive(order(dest=str(dest), name=name))
     with pytest.raises(ReceiveError):
-        receive(order(1, dest=str(tmp_path), kept=True, files=[{"id": "x", "name": name}]))
-    assert left_behind(tmp_path) == []
+        receive(order(1, dest=str(dest), kept=True, files=[{"id": "x", "name": name}]))
+    assert left_behind(dest) == []
+    assert victim.read_text() == "precious"
 
 
 def test_a_link_stays_and_its_target_is_written(order, tmp_path):
@@ -590,14 +629,17 @@ def test_redirects(order, storage, tmp_path):
     assert answer["outcomes"]["0"] == ["final", "storage 127.0.0.1 redirects more than 5 times"]
 
 
-@pytest.mark.parametrize("url, words", [
-    ("http://storage.example/x?Signature=sEcReT", "without TLS"),
-    ("ftp://storage.example/x?Signature=sEcReT", "not an http(s) URL"),
-    ("http://[::1/x?Signature=sEcReT", "not an http(s) URL"),
-    ("not a url sEcReT", "not an http(s) URL"),
-    ("https://127.0.0.1:1/x?Signature=sEcReT", "broke"),
-    ("http://127.0.0.1:1/x y\n?Signature=sEcReT", "broke"),
-])
+@pytest.mark.parametrize(
+    "url, words",
+    [
+        ("http://storage.example/x?Signature=sEcReT", "without TLS"),
+        ("ftp://storage.example/x?Signature=sEcReT", "not an http(s) URL"),
+        ("http://[::1/x?Signature=sEcReT", "not an http(s) URL"),
+        ("not a url sEcReT", "not an http(s) URL"),
+        ("https://127.0.0.1:1/x?Signature=sEcReT", "broke"),
+        ("http://127.0.0.1:1/x y\n?Signature=sEcReT", "broke"),
+    ],
+)
 def test_urls_that_lead_nowhere_are_not_repeated(order, url, words):
     answer = receive(order(1, urls={"0": url}))
     assert words in answer["outcomes"]["0"][1]
@@ -617,7 +659,9 @@ def test_a_proxy_of_the_environment_is_used(order, storage, monkeypatch, tmp_pat
     proxied = FakeStorage()
     proxied.contents["http://storage.example/part-0"] = PARTS[0]
     try:
-        monkeypatch.setenv("http_proxy", proxied.url("/").replace("http://", "http://user:pass%40word@").partition("?")[0])
+        monkeypatch.setenv(
+            "http_proxy", proxied.url("/").replace("http://", "http://user:pass%40word@").partition("?")[0]
+        )
         monkeypatch.setenv("no_proxy", "127.0.0.1")
         receive(order(1, urls={"0": "http://storage.example/part-0?Signature=x"}, allow_http=True))
         assert (tmp_path / "out.tar").read_bytes() == PARTS[0]

@@ -42,7 +42,8 @@ def test_blanks_do_not_make_another_schedule(expression):
 
 
 @pytest.mark.parametrize(
-    "expression, count", [("", 0), ("   ", 0), ("@daily", 1), ("0 3 * *", 4), ("0 0 3 * * *", 6), ("0 3 * * * 2026 x", 7), (None, 1)]
+    "expression, count",
+    [("", 0), ("   ", 0), ("@daily", 1), ("0 3 * *", 4), ("0 0 3 * * *", 6), ("0 3 * * * 2026 x", 7), (None, 1)],
 )
 def test_the_number_of_fields_is_named(expression, count):
     with pytest.raises(OptionError, match=r"frequency: .* has %d fields" % count):
@@ -81,7 +82,8 @@ def test_the_bad_field_is_named(expression, field):
 
 
 @pytest.mark.parametrize(
-    "expression", ["0 3 L * *", "0 3 LW * *", "0 3 15W * *", "0 3 * * 5L", "0 3 * * 1#2", "0 3 ? * 1", "H 3 * * *", "0 3 1 * FRI#1"]
+    "expression",
+    ["0 3 L * *", "0 3 LW * *", "0 3 15W * *", "0 3 * * 5L", "0 3 * * 1#2", "0 3 ? * 1", "H 3 * * *", "0 3 1 * FRI#1"],
 )
 def test_extensions_that_the_services_would_read_otherwise_are_refused(expression):
     with pytest.raises(OptionError, match="not a plain cron expression"):
@@ -223,7 +225,7 @@ def test_the_shortest_and_the_longest_gap(expression, shortest, longest):
 @pytest.mark.parametrize("expression", ["*/13 */5 * * *", "17 2,14 1-7 * *", "0 6 */3 * *", "0 22 * 3,9 2"])
 def test_gaps_are_those_of_the_runs_one_by_one(expression):
     schedule = Schedule(expression)
-    runs = schedule.runs(at("2024-01-01 00:00"), at("2027-01-01 00:00"), limit=10 ** 6)
+    runs = schedule.runs(at("2024-01-01 00:00"), at("2027-01-01 00:00"), limit=10**6)
     steps = [int((later - earlier).total_seconds()) for earlier, later in zip(runs, runs[1:])]
     assert schedule.shortest_gap == min(steps)
     assert schedule.longest_gap == max(steps)

@@ -117,7 +117,9 @@ def test_engines_as_people_write_them(ensure, given, sent):
     assert provider.writes[0][2].engines == sent
 
 
-@pytest.mark.parametrize("tables, sent", [(None, None), ([], set()), (["b", "a"], {"a", "b"}), (["a, b", " c "], {"a", "b", "c"})])
+@pytest.mark.parametrize(
+    "tables, sent", [(None, None), ([], set()), (["b", "a"], {"a", "b"}), (["a, b", " c "], {"a", "b", "c"})]
+)
 def test_excluded_tables_as_people_write_them(ensure, tables, sent):
     provider = FakeProvider()
     ensure(provider, excluded_tables=tables)
@@ -174,7 +176,9 @@ def test_one_call_is_all_that_a_look_needs(ensure):
 
 
 def test_any_live_series_is_evidence_for_all_engines(ensure):
-    backups = every(DAY, 3, engine="redis", series="s/r") + every(HOUR, 3, engine="mysql", series="s/m", first_age=9 * DAY)
+    backups = every(DAY, 3, engine="redis", series="s/r") + every(
+        HOUR, 3, engine="mysql", series="s/m", first_age=9 * DAY
+    )
     result = ensure(FakeProvider(*backups))
     assert (result["action"], result["engines_seen"]) == ("present", ["redis"])
 
@@ -383,7 +387,12 @@ def test_a_state_folder_that_cannot_be_written_is_noticed_before_the_request(ens
 
 # -- answers of the service --------------------------------------------------------------------------------------------
 
-REFUSALS = [ApiError("no", code="not_ok"), AuthError("403"), UnsupportedError("503"), UnavailableError("refused", code="throttled")]
+REFUSALS = [
+    ApiError("no", code="not_ok"),
+    AuthError("403"),
+    UnsupportedError("503"),
+    UnavailableError("refused", code="throttled"),
+]
 
 
 @pytest.mark.parametrize("refusal", REFUSALS, ids=lambda error: type(error).__name__)
@@ -631,6 +640,14 @@ def test_waiting_outlives_a_service_that_is_away_for_a_while(ensure):
     assert world.warned == ["While waiting: down"]
 
 
+def test_a_wait_for_what_was_asked_before_has_changed_nothing(ensure):
+    provider = FakeProvider()
+    ensure(provider)
+    with pytest.raises(BackupError) as caught:
+        ensure(provider, wait=True, wait_timeout=5)
+    assert caught.value.changed is False
+
+
 def test_waiting_does_not_outlive_a_refusal(ensure):
     provider, world = FakeProvider(), World()
     arrivals(provider, world, AuthError("401"))
@@ -644,6 +661,7 @@ def test_waiting_ends_in_time(ensure, book, timeout, interval, slept):
     with pytest.raises(BackupError, match="No new backup of shop after") as caught:
         ensure(FakeProvider(), world, wait=True, wait_timeout=timeout, wait_interval=interval)
     assert (caught.value.code, caught.value.details["waited_seconds"]) == ("wait_timeout", timeout)
+    assert caught.value.changed is True, "something was asked for all the same"
     assert world.slept == slept
     assert [marker.state for marker in book.all()] == [DONE], "asked for it was: the next run waits on"
 
@@ -687,7 +705,9 @@ def test_the_same_task_again_and_again_is_at_most_one_request(ensure, before, gi
     assert len(provider.writes) <= 1
 
 
-@pytest.mark.parametrize("before, given", list(itertools.product(sorted(WORLDS), [{}, {"recreate_stalled": True}])), ids=str)
+@pytest.mark.parametrize(
+    "before, given", list(itertools.product(sorted(WORLDS), [{}, {"recreate_stalled": True}])), ids=str
+)
 def test_check_mode_never_writes_and_never_says_less_than_the_run_after_it(ensure, tmp_path, before, given):
     provider = FakeProvider(*WORLDS[before])
 

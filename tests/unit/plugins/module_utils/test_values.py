@@ -34,7 +34,9 @@ def test_a_duration_is_read(text, seconds):
     assert values.parse_duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "  ", "h", "1x", "-5m", "1h-", "26 hours", "1.5", "1:30", "P1D", "one day", None, "1h/2"])
+@pytest.mark.parametrize(
+    "text", ["", "  ", "h", "1x", "-5m", "1h-", "26 hours", "1.5", "1:30", "P1D", "one day", None, "1h/2"]
+)
 def test_what_is_no_duration_is_refused_with_an_example(text):
     with pytest.raises(ValueError, match="26h"):
         values.parse_duration(text)
@@ -140,17 +142,23 @@ def test_the_same_moment_in_many_spellings(text):
     assert moment.utcoffset() == timedelta(0)
 
 
-@pytest.mark.parametrize("fraction, microseconds", [("5", 500000), ("123", 123000), ("123456", 123456), ("123456789", 123456)])
+@pytest.mark.parametrize(
+    "fraction, microseconds", [("5", 500000), ("123", 123000), ("123456", 123456), ("123456789", 123456)]
+)
 def test_fractions_of_any_length_are_read(fraction, microseconds):
     assert values.parse_time("2026-03-18T12:00:00.%sZ" % fraction).microsecond == microseconds
 
 
-@pytest.mark.parametrize("text", ["0001-01-01T00:00:00.000Z", "0001-01-01T00:00:00+00:00", "0001-01-01T00:00:00+05:00", "0001-01-01"])
+@pytest.mark.parametrize(
+    "text", ["0001-01-01T00:00:00.000Z", "0001-01-01T00:00:00+00:00", "0001-01-01T00:00:00+05:00", "0001-01-01"]
+)
 def test_the_year_one_is_never_in_every_spelling(text):
     assert values.parse_time(text) is None
 
 
-@pytest.mark.parametrize("text", ["yesterday", "2026-13-01T00:00:00Z", "2026-02-29T00:00:00Z", "Z", {}, True, "9999-12-31T23:59:59-05:00"])
+@pytest.mark.parametrize(
+    "text", ["yesterday", "2026-13-01T00:00:00Z", "2026-02-29T00:00:00Z", "Z", {}, True, "9999-12-31T23:59:59-05:00"]
+)
 def test_what_is_no_time_is_a_value_error_and_nothing_worse(text):
     with pytest.raises(ValueError):
         values.parse_time(text)
@@ -186,7 +194,8 @@ def test_what_is_no_moment_is_refused_with_both_examples(text):
 
 
 @pytest.mark.parametrize(
-    "numbers, middle", [([], None), ([5], 5), ([1, 2], 1), ([3, 1, 2], 2), ([4, 1, 3, 2], 2), ((n for n in (9, 1, 5)), 5), ([0, 0], 0)]
+    "numbers, middle",
+    [([], None), ([5], 5), ([1, 2], 1), ([3, 1, 2], 2), ([4, 1, 3, 2], 2), ((n for n in (9, 1, 5)), 5), ([0, 0], 0)],
 )
 def test_the_median(numbers, middle):
     assert values.median(numbers) == middle

@@ -118,7 +118,11 @@ class World(Context):
     def __init__(self, check_mode=False, now=NOW):
         self.time, self.warned, self.slept, self.on_sleep = now, [], [], None
         super().__init__(
-            check_mode=check_mode, warn=self.warned.append, progress=lambda text: None, now=lambda: self.time, sleep=self._sleep
+            check_mode=check_mode,
+            warn=self.warned.append,
+            progress=lambda text: None,
+            now=lambda: self.time,
+            sleep=self._sleep,
         )
 
     def _sleep(self, seconds):

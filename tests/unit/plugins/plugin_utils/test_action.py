@@ -216,7 +216,8 @@ def test_secrets_are_cleaned_out_of_results_errors_and_warnings(plugin):
 
 
 def test_an_error_is_a_failed_result_with_its_parts(plugin):
-    result = plugin(answer=OptionError("limit", "is odd")).run(task_vars={})
+    error = OptionError("limit", "is odd")
+    result = plugin(answer=error).run(task_vars={})
     assert result["failed"] is True
     assert result["failure"] == {"message": "limit: is odd", "code": "bad_option", "details": {"option": "limit"}}
 
@@ -260,3 +261,11 @@ def test_async_is_refused_with_what_to_do_instead(plugin):
 def test_no_connection_is_needed(plugin):
     assert Plugin._requires_connection is False
     assert Plugin.TRANSFERS_FILES is False
+
+
+@pytest.mark.parametrize("changed", [True, False])
+def test_a_failure_after_something_was_done_says_changed(plugin, changed):
+    error = ApiError("no backup came")
+    error.changed = changed
+    result = plugin(answer=error).run(task_vars={})
+    assert (result["failed"], result["changed"]) == (True, changed)

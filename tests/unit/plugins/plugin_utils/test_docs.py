@@ -1,0 +1,124 @@
+# Copyright (c) 2026, Restorable Backups contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The pages in docs/ say what the code does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from ansible_collections.restorable.backups.plugins.module_utils import _evidence, _http, _markers, _policy
+from ansible_collections.restorable.backups.plugins.module_utils._operations import (
+    check,
+    file_fetch,
+    import_backup,
+    task,
+)
+from ansible_collections.restorable.backups.plugins.module_utils._options import PROVIDER_OPTIONS
+from ansible_collections.restorable.backups.plugins.module_utils._providers import PROVIDERS, cloud66
+from ansible_collections.restorable.backups.plugins.module_utils._schedule import Schedule
+
+ROOT = Path(__file__).resolve().parents[4]
+PAGES = ("violations", "idempotency", "providers", "secrets", "files")
+
+
+def page(name):
+    return (ROOT / "docs" / (name + ".md")).read_text(encoding="utf-8")
+
+
+def rows(name, first=re.compile(r"^`([a-z_0-9]+)`$")):
+    """Cells of the table rows whose first cell is one word of code."""
+    found = []
+    for line in page(name).splitlines():
+        cells = [cell.strip() for cell in line.strip().strip("|").split("|")] if line.startswith("|") else [""]
+        if first.match(cells[0]):
+            found.append([cells[0].strip("`")] + cells[1:])
+    return found
+
+
+def test_every_violation_code_is_explained_once_and_no_other():
+    assert tuple(row[0] for row in rows("violations")) == _policy.CODES
+
+
+@pytest.mark.parametrize("row", rows("violations"), ids=lambda row: row[0])
+def test_each_code_has_one_sentence_of_meaning_and_one_of_advice(row):
+    _code, meaning, asked_by, advice = row
+    for sentence in (meaning, advice):
+        assert re.match(r"^[A-Z][^.]*\.$", sentence), sentence
+    assert asked_by
+    for option in re.findall(r"`([a-z_]+)`", asked_by):
+        assert option in check.SPEC["argument_spec"]
+
+
+def test_the_modules_documentation_names_every_code():
+    text = (ROOT / "plugins" / "modules" / "backup_check.py").read_text(encoding="utf-8")
+    assert [code for code in _policy.CODES if "V(%s)" % code not in text] == []
+
+
+def test_every_code_in_the_policy_is_declared():
+    source = (ROOT / "plugins" / "module_utils" / "_policy.py").read_text(encoding="utf-8")
+    source += (ROOT / "plugins" / "module_utils" / "_operations" / "check.py").read_text(encoding="utf-8")
+    raised = set(re.findall(r"Violation\(\s*\"([a-z_]+)\"", source)) | {"missing_engine", "missing_database"}
+    assert raised == set(_policy.CODES)
+
+
+def test_the_table_of_providers_is_that_of_the_code():
+    head = next(line for line in page("providers").splitlines() if line.startswith("| operation"))
+    names = [cell.strip(" `") for cell in head.strip("|").split("|")][2:]
+    assert names == list(PROVIDERS)
+    operations = set()
+    for provider in PROVIDERS.values():
+        operations |= provider.capabilities | set(provider.instead)
+    table = {row[0]: row[2:] for row in rows("providers")}
+    assert set(table) == operations
+    for operation, cells in table.items():
+        assert cells == ["yes" if operation in PROVIDERS[name].capabilities else "no" for name in names], operation
+
+
+def test_numbers_in_the_pages_are_those_of_the_code():
+    assert "`%s`" % "`, `".join(cloud66.Cloud66.engines) in page("providers")
+    assert "above {:,} pages".format(cloud66.MAX_PAGES) in page("providers")
+    assert cloud66._MAX_REPEATS == 3 and "three pages without news" in page("providers")
+    assert _http._BACKOFF_LIMIT == 20 and "up to 20 seconds" in page("providers")
+    assert _http.RETRY_AFTER_LIMIT == 120 and "more than two minutes" in page("providers")
+    assert ", ".join(map(str, sorted(_http._RETRIED)[:-1])) + " and 504" in page("providers")
+    assert _markers._LOCK_WAIT == 30 and "half a minute" in page("idempotency")
+    assert _evidence._LOOK_BACK == 10 and _evidence._ENOUGH == 3
+    assert "up to ten newest backups, three at least" in page("idempotency")
+    assert task._SERVER_FREQUENCY == "0 */1 * * *" and "every hour when none was given" in page("idempotency")
+    assert Schedule("0 * * * *").default_grace == 900 and Schedule("0 0 1 * *").default_grace == 6 * 3600
+    for name in ("violations", "idempotency"):
+        assert "at least 15 minutes and at most 6 hours" in re.sub(r"\s+", " ", page(name))
+    assert Schedule("0 3 * * 1-5").longest_gap == 3 * 86400
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_options_and_files_that_are_named_exist(name):
+    text = page(name)
+    known = set(PROVIDER_OPTIONS) | {"id", "files", "mode"}
+    for spec in (check.SPEC, task.SPEC, import_backup.SPEC, file_fetch.SPEC):
+        known |= set(spec["argument_spec"])
+    for option in re.findall(r"`([a-z_]+): [a-z]+`", text):
+        assert option in known | {"no_log", "ok"}, option
+    for target in re.findall(r"\]\(([a-z_]+\.md)\)", text):
+        assert (ROOT / "docs" / target).exists()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_environment_variables_that_are_named_are_read(name):
+    read = {
+        variable
+        for about in list(PROVIDER_OPTIONS.values()) + [task.STATE_DIR_OPTION]
+        for variable in about.get("fallback", (0, []))[1]
+    }
+    foreign = {"REQUESTS_CA_BUNDLE", "XDG_STATE_HOME", "ANSIBLE_DEBUG", "ANSIBLE_KEEP_REMOTE_FILES"}
+    for variable in re.findall(r"`\$?([A-Z][A-Z0-9]+_[A-Z0-9_]+)`", page(name)):
+        assert variable in read | foreign, variable
+
+
+def test_the_order_of_the_tokens_sources_in_the_page():
+    listed = re.findall(r"^\d\. (?:the option |the host's variable )?`([A-Za-z0-9_]+)`", page("secrets"), re.M)
+    assert listed == ["api_token", "protect_api_token", "CLOUD66_TOKEN", "CLOUD66_TOKEN"]
