@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-import json
 import re
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs, unquote
+from urllib.parse import unquote
 
 from . import cron
+from .calls import Call, Refused, parse_body, parse_query
 from .catalogue import Backup, Catalogue, Stack
 from .clock import Clock, iso
 from .faults import Active
@@ -32,37 +31,14 @@ _PATHS = (
 )
 
 
-class Refused(Exception):
-    """The request gets an error for an answer."""
-
-    def __init__(self, status: int, details: str = "", name: str = "") -> None:
-        super().__init__(details)
-        self.reply = as_error(status, details, name)
-
-
-@dataclass(frozen=True)
-class Call:
-    """A request, understood: which operation it is and what it is about."""
-
-    method: str
-    route: str
-    ids: dict[str, str]
-    query: dict[str, str]
-    body: Any
-
-    @property
-    def source(self) -> str | None:
-        return self.ids.get("uid")
+def refuse(status: int, details: str = "", name: str = "") -> Refused:
+    return Refused(as_error(status, details, name), details)
 
 
 def understand(method: str, path: str, query: str, body: bytes) -> Call:
     """Both forms are taken: with and without ``.json``, and with a doubled slash as the vendor's client sends it."""
     tail = re.sub(r"/{2,}", "/", path.removeprefix(PREFIX)).strip("/").removesuffix(".json")
-    values = {name: found[-1] for name, found in parse_qs(query, keep_blank_values=True).items()}
-    try:
-        content = json.loads(body) if body else None
-    except ValueError:
-        content = body.decode(errors="replace")
+    values, content = parse_query(query), parse_body(body)
     for route, pattern in _PATHS:
         if match := pattern.fullmatch(tail):
             if route == "list" and method == "POST":
@@ -74,6 +50,8 @@ def understand(method: str, path: str, query: str, body: bytes) -> Call:
 
 
 class Api:
+    name = "cloud66"
+
     def __init__(self, catalogue: Catalogue, clock: Clock, scheduler: Scheduler, storage: Storage,
                  tokens: dict[str, str], sizes: bool, rate_limit: int | None) -> None:
         self._catalogue = catalogue
@@ -85,46 +63,51 @@ class Api:
         self._used: dict[tuple[str, int], int] = {}
         self.sizes = sizes
         self.base_url = ""
+        self.understand = understand
+        self.error = as_error
 
-    def token_kind(self, authorization: str | None) -> str:
+    def owns(self, path: str) -> bool:
+        return path.startswith(PREFIX)
+
+    def token_kind(self, headers: dict[str, str]) -> str:
         """admin, public, none or bad."""
-        scheme, _space, token = (authorization or "").partition(" ")
+        scheme, _space, token = headers.get("authorization", "").partition(" ")
         if not token:
             return "none"
         return self._tokens.get(token.strip(), "bad") if scheme.lower() == "bearer" else "bad"
 
-    def count(self, token: str) -> dict[str, str]:
+    def count(self, _call: Call, token: str) -> dict[str, str]:
         """The rate limit's headers. Calls are counted for each token and hour of the sandbox's clock."""
         key = (token, int(self._clock.seconds() // 3600))
         self._used[key] = self._used.get(key, 0) + 1
         left = max(0, (self._rate_limit or RATE_LIMIT) - self._used[key])
         return {"X-RateLimit-Limit": str(self._rate_limit or RATE_LIMIT), "X-RateLimit-Remaining": str(left)}
 
-    def answer(self, call: Call, token: str, account: str | None, active: Active) -> Reply:
+    def answer(self, call: Call, headers: dict[str, str], token: str, active: Active) -> Reply:
         try:
-            self._admit(call, token)
-            return as_json(200, self._perform(call, self._account(account), active))
+            self.admit(call, token)
+            return as_json(200, self._perform(call, self.account(headers.get("x-account")), active))
         except Refused as refused:
             return refused.reply
 
-    def _admit(self, call: Call, token: str) -> None:
+    def admit(self, call: Call, token: str) -> None:
         if token in ("none", "bad"):
-            raise Refused(401)
+            raise refuse(401)
         if self._rate_limit and self._used.get((token, int(self._clock.seconds() // 3600)), 0) > self._rate_limit:
-            raise Refused(503)
+            raise refuse(503)
         if call.route == "unknown":
-            raise Refused(404)
+            raise refuse(404)
         if call.method not in (("POST",) if call.route in ("create", "import") else ("GET",)):
-            raise Refused(404, f"{call.method} is not available here")
+            raise refuse(404, f"{call.method} is not available here")
         if call.method == "POST" and token != "admin":
-            raise Refused(403, "This call needs the scope admin")
+            raise refuse(403, "This call needs the scope admin")
 
-    def _account(self, header: str | None) -> int:
+    def account(self, header: str | None) -> int:
         accounts = {stack.account for stack in self._catalogue.stacks()}
         if header is None:
             return min(accounts, default=1)
         if not header.strip().isdigit() or int(header) not in accounts:
-            raise Refused(403, f"You have no access to account {header}")
+            raise refuse(403, f"You have no access to account {header}")
         return int(header)
 
     def _perform(self, call: Call, account: int, active: Active) -> dict[str, Any]:
@@ -132,13 +115,16 @@ class Api:
             return self._stacks(call, account, active)
         stack = self._catalogue.stack(call.ids["uid"])
         if not stack or stack.account != account:
-            raise Refused(404, "Stack not found")
+            raise refuse(404, "Stack not found")
         if call.route == "list":
             return self._backups(call, stack, active)
         if call.route in ("create", "import"):
             if not isinstance(call.body, dict):
-                raise Refused(400, "The body must be a JSON object")
-            return self._create(call.body, stack) if call.route == "create" else self._import(call.body, stack)
+                raise refuse(400, "The body must be a JSON object")
+            if call.route == "create":
+                return self._create(call.body, stack)
+            wanted = (call.body.get(name) for name in ("group", "db_type", "remote_url"))
+            return {"response": self.import_into(*wanted, [stack])}
         backup = self._backup(call, stack)
         if call.route == "get":
             return {"response": backup.present(self.sizes)}
@@ -146,7 +132,7 @@ class Api:
             files = [{"id": part.id, "name": backup.file_name(part.id)} for part in backup.files]
             return self._page(call, files, active)
         if call.ids["file"] not in {part.id for part in backup.files}:
-            raise Refused(404, "File not found")
+            raise refuse(404, "File not found")
         return {"response": {"ok": True, "public_url": self._storage.url(
             self.base_url, backup, call.ids["file"], active)}}
 
@@ -166,7 +152,7 @@ class Api:
     def _backups(self, call: Call, stack: Stack, active: Active) -> dict[str, Any]:
         group = call.query.get("group") or None
         if group and not group.isdigit():
-            raise Refused(400, "group must be a number")
+            raise refuse(400, "group must be a number")
         filters = (stack.uid, int(group) if group else None, call.query.get("db_type") or None)
         if "shuffled_pages" in active:
             found, total = self._catalogue.backups(*filters)
@@ -179,7 +165,7 @@ class Api:
         number = call.ids["backup"]
         backup = self._catalogue.backup(int(number), stack.uid) if number.isdigit() and len(number) < 19 else None
         if not backup:
-            raise Refused(404, "Backup not found")
+            raise refuse(404, "Backup not found")
         return backup
 
     # -- writing ------------------------------------------------------------------------------------------------
@@ -193,10 +179,10 @@ class Api:
         try:
             frequency = cron.check(given.get("frequency", DEFAULTS["frequency"]))
         except ValueError as exc:
-            raise Refused(400, str(exc)) from None
+            raise refuse(400, str(exc)) from None
         keep = given.get("keep_count", DEFAULTS["keep_count"])
         if not str(keep).isdigit() or int(keep) < 1:
-            raise Refused(400, "keep_count must be a positive number")
+            raise refuse(400, "keep_count must be a positive number")
         now = int(self._clock.seconds())
         self._catalogue.add_group(stack, {
             "frequency": frequency, "keep_count": int(keep), "gzip": bool(given.get("gzip", True)),
@@ -206,22 +192,23 @@ class Api:
         }, cron.next_run(frequency, now), now, engines)
         return {"response": {"ok": True, "message": "queued for creation"}}
 
-    def _import(self, body: dict[str, Any], stack: Stack) -> dict[str, Any]:
-        group, engine, url = (body.get(name) for name in ("group", "db_type", "remote_url"))
+    def import_into(self, group: Any, engine: Any, url: Any, stacks: list[Stack]) -> dict[str, Any]:
+        """Queue an import into a group of one of these stacks."""
         if not group:
-            raise Refused(400, "No managed backup group ID specified")
+            raise refuse(400, "No managed backup group ID specified")
         if not engine:
-            raise Refused(400, "No database type specified")
+            raise refuse(400, "No database type specified")
         if not url:
-            raise Refused(400, "No remote URL specified")
-        tasks = [task for task in self._catalogue.tasks(stack.uid) if str(task.group_id) == str(group)]
-        if not tasks and not (str(group).isdigit() and int(group) in self._catalogue.groups(stack.uid)):
-            raise Refused(404, "Cannot find backup group ID")
-        task = next((task for task in tasks if task.db_type == str(engine).lower()), None)
+            raise refuse(400, "No remote URL specified")
+        owner = next((stack for stack in stacks if str(group) in map(str, self._catalogue.groups(stack.uid))), None)
+        if not owner:
+            raise refuse(404, "Cannot find backup group ID")
+        task = next((task for task in self._catalogue.tasks(owner.uid)
+                     if str(task.group_id) == str(group) and task.db_type == str(engine).lower()), None)
         if not task:
-            raise Refused(404, "Cannot find backup job on group for database type")
-        self._scheduler.import_later(stack, task, str(url))
-        return {"response": {"ok": True, "message": "queued for import"}}
+            raise refuse(404, "Cannot find backup job on group for database type")
+        self._scheduler.import_later(owner, task, str(url))
+        return {"ok": True, "message": "queued for import"}
 
 
 def describe(stack: Stack) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import sqlite3
 import time
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Iterable, NamedTuple
 
 from .archive import Part
 from .clock import iso
@@ -30,6 +30,8 @@ CREATE TABLE IF NOT EXISTS tasks (
 CREATE TABLE IF NOT EXISTS backups (
     id INTEGER PRIMARY KEY AUTOINCREMENT, stack TEXT, task INTEGER, group_id INTEGER, db_type TEXT, kind TEXT,
     taken_at INTEGER, storage_path TEXT UNIQUE, record TEXT, overrides TEXT, archive TEXT, size INTEGER, parts TEXT);
+CREATE TABLE IF NOT EXISTS shelf (
+    position INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT, id TEXT, record TEXT, UNIQUE (kind, id));
 CREATE INDEX IF NOT EXISTS backups_of_stack ON backups (stack, taken_at, id);
 CREATE INDEX IF NOT EXISTS backups_of_task ON backups (task, taken_at, id);
 """
@@ -162,6 +164,21 @@ class Catalogue:
     def remember(self, key: str, value: Any) -> None:
         self._db.execute("INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
                          (key, json.dumps(value)))
+
+    # -- records of other services ------------------------------------------------------------------------------
+
+    def shelved(self, kind: str) -> list[dict[str, Any]]:
+        rows = self._db.execute("SELECT record FROM shelf WHERE kind = ? ORDER BY position", (kind,))
+        return [json.loads(row[0]) for row in rows]
+
+    def shelve(self, kind: str, records: Iterable[dict[str, Any]]) -> None:
+        with self as db:
+            db.executemany("INSERT INTO shelf (kind, id, record) VALUES (?, ?, ?)"
+                           " ON CONFLICT (kind, id) DO UPDATE SET record = excluded.record",
+                           [(kind, record["id"], json.dumps(record)) for record in records])
+
+    def unshelve(self, kind: str, record_id: str) -> None:
+        self._db.execute("DELETE FROM shelf WHERE kind = ? AND id = ?", (kind, record_id))
 
     # -- stacks and groups --------------------------------------------------------------------------------------
 

@@ -220,6 +220,13 @@ class Sandbox:
     def clear_faults(self) -> None:
         self.control("DELETE", "/faults")
 
+    def switch(self, surface: str, **settings: Any) -> dict[str, Any]:
+        """Switch a quirk on or off for good: ``switch("cloud66_v2", enveloped=True)``; how all of them stand now."""
+        return self.control("POST", "/switches", {surface: settings})
+
+    def reset_switches(self) -> None:
+        self.control("DELETE", "/switches")
+
     def requests(self, since: int = 0, **wanted: Any) -> list[dict[str, Any]]:
         """What was asked, in order: ``requests(route="storage", source=uid)``."""
         found = self.control("GET", f"/requests?since={since}")["requests"]
@@ -235,6 +242,13 @@ class Sandbox:
     def clear_requests(self) -> None:
         self.control("DELETE", "/requests")
 
+    # -- services beside Cloud 66 -------------------------------------------------------------------------------
+
+    def service(self, name: str, method: str = "GET", path: str = "", **body: Any) -> dict[str, Any]:
+        """Look into one of them or make it do something: ``service("backupman", "POST", "/backup", labels=["shop"])``.
+        The paths are those of the control API."""
+        return dict(self.control(method, f"/{name}{path}", body or None))
+
     # -- HTTP ---------------------------------------------------------------------------------------------------
 
     def control(self, method: str, path: str, body: dict[str, Any] | None = None, timeout: float = 600) -> Any:
@@ -248,9 +262,42 @@ class Sandbox:
 
     def api(self, method: str, path: str, body: Any = None, token: str | None = None) -> tuple[int, Any]:
         """Call the API itself: ``api("GET", "/stacks")``; answers the status and the parsed body."""
+        return self._cloud66(method, "/api/3" + path, body, token)
+
+    def api_v2(self, method: str, path: str, body: Any = None, token: str | None = None) -> tuple[int, Any]:
+        """The same for version 2: ``api_v2("GET", f"/stacks/{uid}/managed_backups")``."""
+        return self._cloud66(method, "/api/2" + path, body, token)
+
+    def backupman(self, method: str, path: str, key: str | None = None) -> tuple[int, Any]:
+        """Call Backupman: ``backupman("GET", "/api/backups")``; the body is parsed, unless it is no JSON."""
+        headers = {"X-Api-Key": self.ready["backupman"]["api_key"] if key is None else key}
+        status, answer = self._ask(method, path, None, headers, 60)
+        return status, _parsed(answer)
+
+    def rackspace_token(self) -> str:
+        """A new token of the Rackspace account."""
+        ready = self.ready["rackspace"]
+        credentials = {"username": ready["username"], "apiKey": ready["api_key"]}
+        status, answer = self.rackspace("POST", ready["auth_url"].removeprefix(self.url) + "/tokens", token="", body={
+            "auth": {"RAX-KSKEY:apiKeyCredentials": credentials}})
+        if status != 200:
+            raise SandboxError(f"no token: {answer}")
+        return str(answer["access"]["token"]["id"])
+
+    def rackspace(self, method: str, path: str, body: Any = None, token: str | None = None) -> tuple[int, Any]:
+        """Call Rackspace: ``rackspace("GET", "/backups")``, below the account unless the path leads elsewhere; the
+        body is parsed, unless it is no JSON."""
+        if not path.startswith(("/v1", "/identity")):
+            path = f"/v1.0/{self.ready['rackspace']['account']}{path}"
+        headers = {"X-Auth-Token": self.rackspace_token() if token is None else token}
+        content = json.dumps(body).encode() if body is not None else None
+        status, answer = self._ask(method, path, content, headers, 60)
+        return status, _parsed(answer)
+
+    def _cloud66(self, method: str, path: str, body: Any, token: str | None) -> tuple[int, Any]:
         headers = {"Authorization": f"Bearer {self.token if token is None else token}"}
         content = json.dumps(body).encode() if body is not None else None
-        status, answer = self._ask(method, "/api/3" + path, content, headers, 60)
+        status, answer = self._ask(method, path, content, headers, 60)
         return status, json.loads(answer)
 
     def _ask(self, method: str, path: str, content: bytes | None, headers: dict[str, str],
@@ -292,6 +339,13 @@ def _launch(command: list[str], home: Path, timeout: float) -> tuple[dict[str, A
         process.terminate()
         process.wait(15)
     raise SandboxError(f"the sandbox did not start ({reason}): {' '.join(command)}\n{_tail(log)}")
+
+
+def _parsed(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except ValueError:
+        return content
 
 
 def environment(sandbox: Sandbox) -> dict[str, str]:

@@ -9,7 +9,7 @@ import asyncio
 import json
 import re
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Protocol
 from urllib.parse import parse_qs, unquote
 
 from . import archive
@@ -21,6 +21,7 @@ from .faults import Faults
 from .reply import Reply, Slice, as_json
 from .requestlog import RequestLog
 from .scheduler import NO_SPACE, Scheduler, TooMuch
+from .switches import Switches
 
 PREFIX = "/_sandbox"
 MAX_RUNS = 2000
@@ -31,9 +32,31 @@ class Unknown(Exception):
     """There is no such stack, backup or path."""
 
 
+class Service(Protocol):
+    """A service with backups of its own that can be looked into."""
+
+    name: str
+
+    def state(self) -> Body: ...
+
+    async def take(self, body: Body) -> Body: ...
+
+    def synthetic(self, body: Body) -> Body: ...
+
+    def clear(self) -> None: ...
+
+    def facts(self, number: str) -> Body: ...
+
+    def change(self, number: str, body: Body) -> Body: ...
+
+    def lose(self, number: str) -> Body: ...
+
+    def delete(self, number: str) -> Body: ...
+
+
 class Control:
     def __init__(self, catalogue: Catalogue, clock: Clock, scheduler: Scheduler, postgres: Postgres, faults: Faults,
-                 log: RequestLog, api: Api) -> None:
+                 log: RequestLog, api: Api, switches: Switches, services: list[Service]) -> None:
         self._catalogue = catalogue
         self._clock = clock
         self._scheduler = scheduler
@@ -41,6 +64,9 @@ class Control:
         self._faults = faults
         self._log = log
         self._api = api
+        self._switches = switches
+        self._services = {service.name: service for service in services}
+        service = rf"/(?P<service>{'|'.join(self._services)})"
         stack, backup = r"/stacks/(?P<uid>[^/]+)", r"/backups/(?P<number>\d+)"
         self._routes: list[tuple[str, re.Pattern[str], Callable[..., Any]]] = [
             (method, re.compile(pattern), action) for method, pattern, action in (
@@ -51,6 +77,9 @@ class Control:
                 ("POST", r"/sizes", self._sizes),
                 ("GET", r"/requests", self._requests),
                 ("DELETE", r"/requests", self._clear_requests),
+                ("GET", r"/switches", self._show_switches),
+                ("POST", r"/switches", self._change_switches),
+                ("DELETE", r"/switches", self._reset_switches),
                 ("GET", r"/faults", self._list_faults),
                 ("POST", r"/faults", self._add_fault),
                 ("DELETE", r"/faults(?:/(?P<number>\d+))?", self._clear_faults),
@@ -63,6 +92,14 @@ class Control:
                 ("GET", stack + backup, self._show_backup),
                 ("PATCH", stack + backup, self._change_backup),
                 ("DELETE", stack + backup, self._delete_backup),
+                ("GET", service, self._service_state),
+                ("POST", service + r"/backup", self._service_take),
+                ("POST", service + r"/synthetic", self._service_synthetic),
+                ("DELETE", service + r"/backups", self._service_clear),
+                ("GET", service + r"/backups/(?P<id>[^/]+)", self._service_show),
+                ("PATCH", service + r"/backups/(?P<id>[^/]+)", self._service_change),
+                ("DELETE", service + r"/backups/(?P<id>[^/]+)", self._service_delete),
+                ("DELETE", service + r"/backups/(?P<id>[^/]+)/file", self._service_lose),
                 ("GET", r"/import-source/(?P<name>[^/]+)", self._import_source),
             )]
 
@@ -98,6 +135,8 @@ class Control:
                     raise Unknown(f"no backup {arguments['number']}")
                 found.append(("backup", backup))
             return found
+        if key == "service":
+            return [(key, self._services[value])]
         return [] if key == "number" and "uid" in arguments else [(key, value)]
 
     # -- state, clock and switches ------------------------------------------------------------------------------
@@ -148,6 +187,17 @@ class Control:
     async def _sizes(self, body: Body, _query: Body) -> Body:
         self._api.sizes = bool(body["report"])
         return {"report": self._api.sizes}
+
+    async def _show_switches(self, _body: Body, _query: Body) -> Body:
+        return self._switches.describe()
+
+    async def _change_switches(self, body: Body, _query: Body) -> Body:
+        self._switches.change(body)
+        return self._switches.describe()
+
+    async def _reset_switches(self, _body: Body, _query: Body) -> Body:
+        self._switches.reset()
+        return self._switches.describe()
 
     # -- requests and faults ------------------------------------------------------------------------------------
 
@@ -226,6 +276,36 @@ class Control:
     async def _delete_backup(self, _body: Body, _query: Body, stack: Stack, backup: Backup) -> Body:
         self._scheduler.delete(backup)
         return {"deleted": backup.id}
+
+    # -- services beside Cloud 66 -------------------------------------------------------------------------------
+
+    async def _service_state(self, _body: Body, _query: Body, service: Service) -> Body:
+        return service.state()
+
+    async def _service_take(self, body: Body, _query: Body, service: Service) -> Body:
+        return await service.take(body)
+
+    async def _service_synthetic(self, body: Body, _query: Body, service: Service) -> Body:
+        return service.synthetic(body)
+
+    async def _service_clear(self, _body: Body, _query: Body, service: Service) -> Body:
+        await self._scheduler.settle()
+        service.clear()
+        return service.state()
+
+    async def _service_show(self, _body: Body, _query: Body, service: Service, id: str) -> Body:
+        return service.facts(id)
+
+    async def _service_change(self, body: Body, _query: Body, service: Service, id: str) -> Body:
+        return service.change(id, body)
+
+    async def _service_delete(self, _body: Body, _query: Body, service: Service, id: str) -> Body:
+        return service.delete(id)
+
+    async def _service_lose(self, _body: Body, _query: Body, service: Service, id: str) -> Body:
+        return service.lose(id)
+
+    # -- imports ------------------------------------------------------------------------------------------------
 
     async def _import_source(self, _body: Body, _query: Body, name: str) -> Reply:
         """A dump of the first stack under any name ending in .sql or .sql.gz; ``missing`` anything is not there."""

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Restorable Backups contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""When a task runs: five cron fields, in UTC."""
+"""When a task runs: cron fields, in UTC."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from datetime import datetime, timezone
 from cronsim import CronSim, CronSimError
 
 
-def check(expression: str) -> str:
-    """The expression with single spaces, or ValueError. cronsim alone would accept a sixth field for seconds."""
+def check(expression: str, width: int = 5) -> str:
+    """The expression with single spaces, or ValueError. A sixth field would stand first and mean seconds: cronsim
+    takes it, and so does Backupman, but Cloud 66 does not."""
     fields = str(expression).split()
-    if len(fields) != 5:
-        raise ValueError(f"frequency needs five cron fields, not {len(fields)}")
+    if len(fields) != width:
+        raise ValueError(f"frequency needs {'five' if width == 5 else 'six'} cron fields, not {len(fields)}")
     text = " ".join(fields)
     try:
         next(CronSim(text, datetime(2024, 1, 1, tzinfo=timezone.utc)))

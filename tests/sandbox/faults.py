@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
-from typing import Any, Iterable
+from typing import Any, Callable, Iterable
 
 from .paging import Page, envelope
 from .reply import Reply, Spoil, as_error, as_json, as_xml_error
 
 PAGED = ("list", "files", "stacks")
 WRITES = ("create", "import")
-ROUTES = ("list", "get", "files", "file", *WRITES, "stacks", "storage")
+SCHEDULES = ("schedules", "schedule", "create_schedule", "update_schedule", "delete_schedule")
+COMMITS = (*WRITES, "delete", *SCHEDULES[2:])
+ROUTES = ("list", "get", "files", "file", *WRITES, "stacks", "storage", "export", "ping", "health",
+          "download_url", "download", "tokens", "instances", "instance", "groups", "delete", *SCHEDULES, "object")
+SURFACES = ("cloud66", "cloud66_v2", "backupman", "rackspace")
 
 # kind -> (the routes it is meant for when none is named; its parameters and their defaults)
 KINDS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
@@ -34,14 +38,14 @@ KINDS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "duplicate_pages": (PAGED, {"overlap": 5}),
     "shuffled_pages": (PAGED, {"seed": 1}),
     "repeat_page": (PAGED, {}),
-    "ok_false": ((*WRITES, "file"), {"message": "The request could not be completed"}),
-    "commit_then_500": (WRITES, {"code": 500}),
-    "commit_then_reset": (WRITES, {}),
-    "odd_path": (("file",), {}),
-    "expire": (("storage",), {}),
+    "ok_false": ((*WRITES, "file", "export"), {"message": "The request could not be completed"}),
+    "commit_then_500": (COMMITS, {"code": 500}),
+    "commit_then_reset": (COMMITS, {}),
+    "odd_path": (("file", "export"), {}),
+    "expire": (("storage", "object"), {}),
     "error_page_200": (("storage",), {}),
-    "no_range": (("storage",), {}),
-    "etag_change": (("storage",), {}),
+    "no_range": (("storage", "object"), {}),
+    "etag_change": (("storage", "object"), {}),
 }
 HTML = "<!DOCTYPE html>\n<html><head><title>Sandbox</title></head><body><h1>We'll be back soon</h1></body></html>\n"
 
@@ -53,15 +57,18 @@ class Fault:
     routes: tuple[str, ...]
     method: str | None
     source: str | None
+    surface: str | None
     times: int | None
     after: int
     params: dict[str, Any] = field(default_factory=dict)
     seen: int = 0
     fired: int = 0
 
-    def fires(self, method: str, route: str, source: str | None) -> bool:
+    def fires(self, method: str, route: str, source: str | None, surface: str | None) -> bool:
         """Whether it happens to this request; being asked counts."""
         if route not in self.routes or self.method not in (None, method) or self.source not in (None, source):
+            return False
+        if self.surface not in (None, surface):
             return False
         self.seen += 1
         if self.seen <= self.after or (self.times is not None and self.fired >= self.times):
@@ -71,7 +78,8 @@ class Fault:
 
     def describe(self) -> dict[str, Any]:
         return {"id": self.id, "kind": self.kind, "routes": list(self.routes), "method": self.method,
-                "source": self.source, "times": self.times, "after": self.after, "fired": self.fired, **self.params}
+                "source": self.source, "surface": self.surface, "times": self.times, "after": self.after,
+                "fired": self.fired, **self.params}
 
 
 class Faults:
@@ -92,11 +100,14 @@ class Faults:
         if unknown := set(chosen) - set(ROUTES):
             raise ValueError(f"route must be one of {', '.join(ROUTES)}, not {', '.join(sorted(unknown))}")
         method, source, times = wanted.pop("method", None), wanted.pop("source", None), wanted.pop("times", None)
-        after = wanted.pop("after", 0)
+        after, surface = wanted.pop("after", 0), wanted.pop("surface", None)
+        if surface not in (None, *SURFACES):
+            raise ValueError(f"surface must be one of {', '.join(SURFACES)}, not {surface}")
         if unknown := set(wanted) - set(defaults):
             raise ValueError(f"{kind} takes {', '.join(defaults) or 'no parameters'}, not {', '.join(sorted(unknown))}")
         self._last += 1
-        fault = Fault(self._last, kind, chosen, method and method.upper(), source, times, after, {**defaults, **wanted})
+        fault = Fault(self._last, kind, chosen, method and method.upper(), source, surface, times, after,
+                      {**defaults, **wanted})
         self._faults.append(fault)
         return fault
 
@@ -106,10 +117,10 @@ class Faults:
     def describe(self) -> list[dict[str, Any]]:
         return [fault.describe() for fault in self._faults]
 
-    def take(self, method: str, route: str, source: str | None) -> Active:
+    def take(self, method: str, route: str, source: str | None, surface: str | None = None) -> Active:
         if not self._faults:
             return NONE
-        return Active(fault for fault in self._faults if fault.fires(method, route, source))
+        return Active(fault for fault in self._faults if fault.fires(method, route, source, surface))
 
 
 class Active:
@@ -132,17 +143,17 @@ class Active:
     def latency(self) -> float:
         return float(self._by_kind.get("latency", {}).get("seconds", 0))
 
-    def instead(self) -> Reply | None:
-        """The answer that comes in place of the real one, before anything has been done."""
+    def instead(self, error: Callable[..., Reply] = as_error) -> Reply | None:
+        """The answer that comes in place of the real one, before anything has been done; ``error`` words it."""
         for kind, params in self._by_kind.items():
             if kind == "throttle":
-                return _with_retry_after(as_error(503, name="throttled"), params["retry_after"])
+                return _with_retry_after(error(503, name="throttled"), params["retry_after"])
             if kind == "retry_after":
-                return _with_retry_after(as_error(params["code"]), params["seconds"])
+                return _with_retry_after(error(params["code"]), params["seconds"])
             if kind == "not_implemented":
-                return as_error(503, "This is not implemented.", name="not_implemented")
+                return error(503, "This is not implemented.", name="not_implemented")
             if kind == "status":
-                return _chosen_status(params)
+                return _chosen_status(params, error)
             if kind == "html":
                 return Reply(params["code"], HTML.encode(), {"Content-Type": "text/html; charset=utf-8"})
             if kind == "malformed_json":
@@ -197,9 +208,9 @@ def _with_retry_after(reply: Reply, seconds: Any) -> Reply:
     return reply
 
 
-def _chosen_status(params: dict[str, Any]) -> Reply:
+def _chosen_status(params: dict[str, Any], error: Callable[..., Reply]) -> Reply:
     body = params["body"]
-    reply = as_error(params["code"]) if body is None else as_json(params["code"], body)
+    reply = error(params["code"]) if body is None else as_json(params["code"], body)
     if isinstance(body, str):
         reply = Reply(params["code"], body.encode(), {"Content-Type": "text/plain; charset=utf-8"})
     if params["content_type"]:

@@ -12,7 +12,7 @@ import shutil
 import ssl
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Coroutine, Protocol
 
 import aiohttp
 
@@ -28,6 +28,19 @@ class TooMuch(Exception):
     """An advance of the clock would make more dumps than anybody can have meant."""
 
 
+class Timetable(Protocol):
+    """Standing orders of another service."""
+
+    def next_run(self) -> int | None:
+        """The first moment at which something is due."""
+
+    async def run(self, moment: int) -> int:
+        """Do what is due at this moment; answer how many backups that were."""
+
+    def runs(self, until: float, limit: int) -> int:
+        """How many backups fall due, counted until there are more than ``limit``."""
+
+
 class Scheduler:
     def __init__(self, catalogue: Catalogue, clock: Clock, postgres: Postgres, files: Path, part_size: int,
                  trust: ssl.SSLContext | bool = True) -> None:
@@ -40,6 +53,7 @@ class Scheduler:
         self._moving = asyncio.Lock()
         self._room = asyncio.Semaphore(os.cpu_count() or 1)
         self._jobs: set[asyncio.Task[None]] = set()
+        self.timetables: list[Timetable] = []
 
     # -- time ---------------------------------------------------------------------------------------------------
 
@@ -52,7 +66,7 @@ class Scheduler:
         """Run what falls due as the clock goes on by itself."""
         while True:
             await asyncio.sleep(0.5)
-            if self._catalogue.due(self._clock.seconds()):
+            if self._next_moment(self._clock.seconds()) is not None:
                 await self.advance(self._clock.seconds())
 
     async def advance(self, target: float, max_runs: int | None = None) -> int:
@@ -61,17 +75,23 @@ class Scheduler:
             if max_runs is not None:
                 self._refuse_excess(target, max_runs)
             ran = 0
-            while due := self._catalogue.due(target):
-                moment = due[0].next_run or 0
-                together = [task for task in due if task.next_run == moment]
+            while (moment := self._next_moment(target)) is not None:
+                together = [task for task in self._catalogue.due(target) if task.next_run == moment]
+                others = [other for other in self.timetables if other.next_run() == moment]
                 self._move(moment)
                 await asyncio.gather(*(self.run(task, moment) for task in together))
-                ran += len(together)
+                ran += len(together) + sum(await asyncio.gather(*(other.run(moment) for other in others)))
             self._move(target)
         return ran
 
+    def _next_moment(self, until: float) -> int | None:
+        """When something falls due next, by any service's order, if it does until then."""
+        due = self._catalogue.due(until)
+        moments = [other.next_run() for other in self.timetables] + [due[0].next_run if due else None]
+        return min((moment for moment in moments if moment is not None and moment <= until), default=None)
+
     def _refuse_excess(self, target: float, max_runs: int) -> None:
-        runs = 0
+        runs = sum(other.runs(target, max_runs) for other in self.timetables)
         for task in self._catalogue.due(target):
             moment = task.next_run or 0
             while task.frequency and moment <= target and runs <= max_runs:
@@ -136,6 +156,11 @@ class Scheduler:
             archive.pack(packed, task.storage_trigger, content, name, moment)
             return self._keep(packed)
 
+    async def dump(self, stack: Stack, target: Path, gzip: bool = False) -> None:
+        """A plain dump of the stack's database, for services that keep their files in their own way."""
+        async with self._room:
+            await asyncio.to_thread(self._postgres.dump, stack.database, target, gzip)
+
     def _keep(self, packed: Path) -> dict[str, Any]:
         """Move a finished archive among the stored files."""
         target = self.files / f"{secrets.token_hex(8)}.tar"
@@ -161,12 +186,16 @@ class Scheduler:
     # -- imports ------------------------------------------------------------------------------------------------
 
     def import_later(self, stack: Stack, task: Task, url: str) -> None:
-        job = asyncio.create_task(self._import(stack, task, url))
+        self.spawn(self._import(stack, task, url))
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Let something be done beside the answer to whoever asked for it."""
+        job = asyncio.create_task(work)
         self._jobs.add(job)
         job.add_done_callback(self._jobs.discard)
 
     async def settle(self) -> None:
-        """Wait until no import is under way."""
+        """Wait until nothing is under way."""
         while self._jobs:
             await asyncio.gather(*self._jobs, return_exceptions=True)
 

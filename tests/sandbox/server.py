@@ -21,7 +21,8 @@ from typing import Any
 
 from aiohttp import web
 
-from . import api_v3, control, storage
+from . import api_v2, api_v3, backupman, control, rackspace, storage
+from .calls import Surface
 from .catalogue import Catalogue
 from .clock import Clock, iso, parse_moment
 from .databases import Postgres, find_programs
@@ -30,8 +31,10 @@ from .reply import Spoil, as_error, hang_up, send
 from .requestlog import RequestLog
 from .scheduler import Scheduler
 from .signing import Signer, redact
+from .switches import Switches
 
 HOST = "127.0.0.1"
+SECRETS = ("admin", "public", "signing", "backupman", "rackspace")
 
 
 class InUse(Exception):
@@ -41,10 +44,10 @@ class InUse(Exception):
 class Server:
     """Which request goes to which room, and which faults it meets on the way."""
 
-    def __init__(self, clock: Clock, api: api_v3.Api, store: storage.Storage, controls: control.Control,
+    def __init__(self, clock: Clock, surfaces: list[Surface], store: storage.Storage, controls: control.Control,
                  faults: Faults, log: RequestLog) -> None:
         self._clock = clock
-        self._api = api
+        self._surfaces = surfaces
         self._store = store
         self._control = controls
         self._faults = faults
@@ -58,17 +61,18 @@ class Server:
             return await send(request, reply, Spoil(), {"bytes_sent": 0})
         if path.startswith(storage.PREFIX):
             return await self._storage(request, path, query)
-        if path.startswith(api_v3.PREFIX):
-            return await self._v3(request, path, query, body)
+        for surface in self._surfaces:
+            if surface.owns(path):
+                return await self._api(surface, request, path, query, body)
         entry = self._begin(request, path, query, "unknown")
         return await send(request, as_error(404), Spoil(), entry)
 
     def _begin(self, request: web.BaseRequest, path: str, query: str, route: str, **more: Any) -> dict[str, Any]:
-        facts = {"at": iso(self._clock.now()), "route": route, "source": None,
-                 "account": request.headers.get("X-Account"), "body": None, **more}
+        facts = {"at": iso(self._clock.now()), "surface": None, "route": route, "source": None,
+                 "account": request.headers.get("X-Account"), "body": None,
+                 "token": self._surfaces[0].token_kind(in_lower_case(request)), **more}
         return self._log.begin(
-            method=request.method, path=path, query=redact(query), range=request.headers.get("Range"),
-            token=self._api.token_kind(request.headers.get("Authorization")), **facts)
+            method=request.method, path=path, query=redact(query), range=request.headers.get("Range"), **facts)
 
     async def _storage(self, request: web.BaseRequest, path: str, query: str) -> web.StreamResponse:
         entry = self._begin(request, path, query, "storage")
@@ -77,27 +81,27 @@ class Server:
         await asyncio.sleep(active.latency)
         if self._breaks_at_once(active):
             return self._break(request)
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        reply = active.instead() or self._store.answer(request.method, path, query, headers, active)
+        reply = active.instead() or self._store.answer(request.method, path, query, in_lower_case(request), active)
         return await send(request, reply, active.spoil(reply.length), entry)
 
-    async def _v3(self, request: web.BaseRequest, path: str, query: str, body: bytes) -> web.StreamResponse:
-        call = api_v3.understand(request.method, path, query, body)
-        entry = self._begin(request, path, query, call.route, source=call.source,
-                            body=call.body if request.method == "POST" else None)
-        active = self._faults.take(request.method, call.route, call.source)
+    async def _api(self, surface: Surface, request: web.BaseRequest, path: str, query: str,
+                   body: bytes) -> web.StreamResponse:
+        call, headers = surface.understand(request.method, path, query, body), in_lower_case(request)
+        entry = self._begin(request, path, query, call.route, source=call.source, surface=surface.name,
+                            body=call.shown, token=surface.token_kind(headers))
+        active = self._faults.take(request.method, call.route, call.source, surface.name)
         entry["faults"] = active.kinds
         if active.latency:
             await asyncio.sleep(active.latency)
         if self._breaks_at_once(active):
             return self._break(request)
-        limits = self._api.count(entry["token"])
-        reply = active.instead()
+        limits = surface.count(call, entry["token"])
+        reply = active.instead(surface.error)
         if not reply:
-            reply = self._api.answer(call, entry["token"], entry["account"], active)
-            if reply.status == 200 and "commit_then_500" in active:
-                reply = as_error((active.get("commit_then_500") or {})["code"])
-            elif reply.status == 200 and "commit_then_reset" in active:
+            reply = surface.answer(call, headers, entry["token"], active)
+            if reply.status in (200, 202) and "commit_then_500" in active:
+                reply = surface.error((active.get("commit_then_500") or {})["code"])
+            elif reply.status in (200, 202) and "commit_then_reset" in active:
                 return self._break(request)
         reply.headers.update(limits)
         if warning := active.get("warning"):
@@ -112,6 +116,10 @@ class Server:
     def _break(request: web.BaseRequest) -> web.StreamResponse:
         hang_up(request)
         return web.Response(status=500)
+
+
+def in_lower_case(request: web.BaseRequest) -> dict[str, str]:
+    return {name.lower(): value for name, value in request.headers.items()}
 
 
 # -- the process ------------------------------------------------------------------------------------------------
@@ -206,7 +214,7 @@ async def serve(options: Namespace) -> None:
         else:
             clock = Clock(offset)
         catalogue.remember("offset", clock.offset)
-        secret = catalogue.recall("secrets") or {name: secrets.token_hex(32) for name in ("admin", "public", "signing")}
+        secret = {**{name: secrets.token_hex(32) for name in SECRETS}, **catalogue.recall("secrets", {})}
         catalogue.remember("secrets", secret)
 
         files = home / "files"
@@ -223,13 +231,20 @@ async def serve(options: Namespace) -> None:
         api = api_v3.Api(catalogue, clock, scheduler, store,
                          {secret["admin"]: "admin", secret["public"]: "public"}, options.sizes, options.rate_limit)
         faults, log = Faults(), RequestLog()
-        controls = control.Control(catalogue, clock, scheduler, postgres, faults, log, api)
-        server = web.Server(Server(clock, api, store, controls, faults, log).handle, access_log=None)
+        switches = Switches(catalogue)
+        manager = backupman.Backupman(catalogue, clock, scheduler, switches, files, secret["backupman"])
+        rack = rackspace.Rackspace(catalogue, clock, scheduler, switches, files, secret["rackspace"][:32])
+        scheduler.timetables += [manager, rack]
+        surfaces: list[Surface] = [api, api_v2.ApiV2(catalogue, store, api, switches), manager, rack]
+        controls = control.Control(catalogue, clock, scheduler, postgres, faults, log, api, switches,
+                                   [manager, rack])
+        server = web.Server(Server(clock, surfaces, store, controls, faults, log).handle, access_log=None)
         listener = await asyncio.get_running_loop().create_server(
             server, HOST, options.port, ssl=context, backlog=1024)
         ending.push_async_callback(server.shutdown, 1)
         ending.callback(listener.close)
-        api.base_url = f"{'https' if options.tls else 'http'}://{HOST}:{listener.sockets[0].getsockname()[1]}"
+        address = f"{HOST}:{listener.sockets[0].getsockname()[1]}"
+        api.base_url = manager.base_url = rack.base_url = f"{'https' if options.tls else 'http'}://{address}"
 
         ticking = asyncio.create_task(scheduler.tick())
         ending.callback(ticking.cancel)
@@ -238,6 +253,9 @@ async def serve(options: Namespace) -> None:
             "accounts": sorted({stack.account for stack in catalogue.stacks()}),
             "ca_path": str(ca_path) if ca_path else None, "pid": os.getpid(), "home": str(home),
             "stacks": [controls.stack_facts(stack) for stack in catalogue.stacks()],
+            "cloud66_v2": {"api_url": api.base_url, "token": secret["admin"]},
+            "backupman": {"api_url": api.base_url, "api_key": secret["backupman"], "labels": manager.labels},
+            "rackspace": rack.ready(),
         }
         ready_file = Path(options.ready_file) if options.ready_file else home / "ready.json"
         write_atomically(ready_file, json.dumps(ready, indent=2) + "\n")
