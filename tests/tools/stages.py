@@ -165,10 +165,10 @@ def licences(stage: Stage) -> None:
 
 def pytest(stage: Stage) -> None:
     """unit, contract and integration tests, and those of the tools, as plain pytest"""
-    folders = [folder for folder in ("tests/tools", "tests/unit", "tests/contract", "tests/integration")
+    folders = [folder for folder in ("tests/tools", "tests/unit", "tests/sandbox", "tests/contract", "tests/integration")
                if any((ROOT / folder).glob("**/test_*.py"))]
     if not folders:
-        raise Broken("no tests found in tests/unit, tests/contract, tests/integration")
+        raise Broken("no tests found in tests/")
     report = REPORTS / "pytest.xml"
     report.unlink(missing_ok=True)
     env = {"PYTHONPATH": str(TREE)}
