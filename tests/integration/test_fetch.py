@@ -14,6 +14,7 @@ import json
 import os
 import random
 import re
+import shlex
 import signal
 import stat
 import subprocess
@@ -118,8 +119,9 @@ class Host:
     def fault(self, kind, **options):
         """A step that switches a fault on, and all others off."""
         body = json.dumps({"kind": kind, **options})
-        return {"task": {"ansible.builtin.shell": {"cmd": "%s -c \"$CODE\"" % sys.executable}, "changed_when": False,
-                         "check_mode": False, "environment": {"CODE": (
+        command = '%s -c "$CODE"' % shlex.quote(sys.executable)
+        return {"task": {"ansible.builtin.shell": {"cmd": command}, "changed_when": False, "check_mode": False,
+                         "environment": {"CODE": (
                              "import urllib.request as u\n"
                              "for method, data in (('DELETE', None), ('POST', %r)):\n"
                              "    call = u.Request('%s/_sandbox/faults', data and data.encode(), method=method)\n"
@@ -522,11 +524,12 @@ def test_memory_and_libraries_of_the_host(host, sandbox):
     large = sandbox.blob("crm", 300 * MIB, 6)
     interpreter = host.folder / "python"
     interpreter.write_text(
-        "#!%s -IS\nimport resource, subprocess, sys\n"
+        # The shell starts it: no path with a space in it can stand behind #!.
+        "#!/bin/sh\n'''exec' %s -IS \"$0\" \"$@\"\n' '''\nimport resource, subprocess, sys\n"
         "code = subprocess.run([sys.executable, '-IS'] + sys.argv[1:]).returncode\n"
         "peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss\n"
         "with open(%r, 'a') as log:\n    log.write('%%d\\n' %% peak)\n"
-        "sys.exit(code)\n" % (sys.executable, str(host.folder / "memory")))
+        "sys.exit(code)\n" % (shlex.quote(sys.executable), str(host.folder / "memory")))
     interpreter.chmod(0o755)
     result = host.fetch({"source": sandbox.uid("crm"), "id": large["id"], "dest": str(host.target)},
                         ansible_python_interpreter=str(interpreter))
