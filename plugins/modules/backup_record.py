@@ -49,7 +49,9 @@ options:
         count as violations.
     type: dict
   fetch:
-    description: The registered result of M(restorable.backups.backup_file_fetch).
+    description:
+      - The registered result of M(restorable.backups.backup_file_fetch).
+      - That there is no good backup to fetch is an error, and pending while the O(task) was only just asked for.
     type: dict
 attributes:
   action:
