@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from ansible.module_utils.basic import env_fallback
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.restorable.backups.plugins.module_utils._values import format_time
+from ansible_collections.restorable.backups.plugins.module_utils._values import format_time, parse_duration
 from ansible_collections.restorable.backups.plugins.plugin_utils import _records
 
 ARGUMENT_SPEC = {
@@ -21,6 +21,7 @@ ARGUMENT_SPEC = {
         "fallback": (env_fallback, ["RESTORABLE_RESULTS_DIR"]),
     },
     "dest": {"type": "path"},
+    "max_record_age": {"type": "str"},
     "show": {"type": "bool", "default": False},
 }
 
@@ -41,11 +42,18 @@ class ActionModule(ActionBase):
         return result
 
     def _report(self, options, result):
+        max_age = None
+        if options["max_record_age"] is not None:
+            try:
+                max_age = parse_duration(options["max_record_age"])
+            except ValueError as error:
+                raise _records.RecordError("max_record_age: %s" % error)
         dest = os.path.abspath(options["dest"]) if options["dest"] else None
         files = [path for path in _records.find_files(options["paths"]) if path != dest]
         records, unreadable = _records.read_records(files)
-        report = _records.make_report(records, unreadable, format_time(datetime.now(timezone.utc)))
-        result.update(changed=False, report=report, table=_records.table(report), dest=dest)
+        report = _records.make_report(records, unreadable, format_time(datetime.now(timezone.utc)), max_age)
+        paths = [os.path.abspath(path) for path in options["paths"]]
+        result.update(changed=False, report=report, table=_records.table(report), dest=dest, paths=paths)
         if dest:
             try:
                 old = _records.read_json(dest)

@@ -29,6 +29,12 @@ options:
   dest:
     description: File on the controller for the merged JSON. Nothing is written when not set.
     type: path
+  max_record_age:
+    description:
+      - How old a record may be, such as V(26h) or V(2d). An older one is shown as outdated, whatever it says, and
+        counted in RV(ignore:report.summary.outdated). That a host was well once says nothing about today.
+      - No age is too old when not set.
+    type: str
   show:
     description: Show the table in the terminal, under the task's heading.
     type: bool
@@ -61,12 +67,15 @@ EXAMPLES = r"""
   restorable.backups.backup_report:
     paths: [backup-results]
     dest: backup-report.json
+    max_record_age: 2d
     show: true
   register: fleet
 
 - name: Fail when any host needs a person
   ansible.builtin.assert:
-    that: fleet.report.summary.error + fleet.report.summary.violations == 0
+    that:
+      - fleet.report.summary.hosts > 0
+      - fleet.report.summary.error + fleet.report.summary.violations + fleet.report.summary.outdated == 0
 """
 
 RETURN = r"""
@@ -86,12 +95,20 @@ report:
       type: str
       sample: "2026-01-02T03:04:05Z"
     summary:
-      description: Number of hosts, altogether and by status.
+      description: Number of hosts, altogether and by status; of those the outdated ones; number of unreadable files.
       returned: success
       type: dict
-      sample: {"hosts": 3, "ok": 2, "violations": 1, "error": 0, "pending": 0, "unchecked": 0, "unreadable": 0}
+      sample: {"hosts": 3, "ok": 2, "violations": 1, "error": 0, "pending": 0, "unchecked": 0, "outdated": 0, "unreadable": 0}
     records:
       description: The records, those that need a person first. See M(restorable.backups.backup_record).
+      returned: success
+      type: list
+      elements: dict
+      sample: []
+    outdated:
+      description:
+        - Records older than O(max_record_age), with RV(ignore:host), RV(ignore:source), RV(ignore:when) and
+          RV(ignore:message).
       returned: success
       type: list
       elements: dict
@@ -115,4 +132,10 @@ dest:
   returned: success
   type: str
   sample: /srv/backups/backup-report.json
+paths:
+  description: The folders and files that were looked at.
+  returned: success
+  type: list
+  elements: str
+  sample: [/srv/backups/backup-results]
 """

@@ -29,8 +29,9 @@ STATUSES = (ERROR, VIOLATIONS, PENDING, UNCHECKED, OK)
 
 # A task that was just asked for has no backup yet. These codes say nothing but that; every other code speaks of a
 # backup that exists, and counts as usual.
+NO_BACKUPS = "no_backups"
 PENDING_CODES = frozenset(
-    ("no_backups", "stale", "stalled", "schedule_gap", "too_few", "missing_engine", "missing_database")
+    (NO_BACKUPS, "stale", "stalled", "schedule_gap", "too_few", "missing_engine", "missing_database")
 )
 UNREACHABLE = "unreachable"
 _BACKUP_FIELDS = (
@@ -62,6 +63,11 @@ class RecordError(Exception):
 def make_record(host, when, provider=None, source=None, task=None, check=None, fetch=None):
     """The record of one run for one host. task, check and fetch are results of the modules, None if not run."""
     task, check, fetch = _ran(task), _ran(check), _ran(fetch)
+    is_pending = bool(task) and not _failed(task) and task.get("action") in ("created", "pending")
+    # The role does not call it a failure that a task without a first backup has nothing to fetch.
+    awaited = fetch if is_pending and fetch and (fetch.get("failure") or {}).get("code") == NO_BACKUPS else None
+    if awaited:
+        fetch = None
     errors = [
         _error(step, result)
         for step, result in (("task", task), ("check", check), ("fetch", fetch))
@@ -73,9 +79,11 @@ def make_record(host, when, provider=None, source=None, task=None, check=None, f
         # The service gave no answer, so there was nothing to judge.
         errors.append({"step": "check", "code": silence.get("observed") or UNREACHABLE, "message": silence["message"]})
         judged, all_violations = None, []
-    is_pending = bool(task) and not _failed(task) and task.get("action") in ("created", "pending")
     tolerated = [v for v in all_violations if is_pending and v.get("code") in PENDING_CODES]
     violations = [v for v in all_violations if v not in tolerated]
+    if awaited and not any(v.get("code") == NO_BACKUPS for v in tolerated):
+        message = _error("fetch", awaited)["message"]
+        tolerated.append({"code": NO_BACKUPS, "series": None, "message": message, "observed": 0, "expected": 1})
     newest = next((b for b in (judged or {}).get("backups") or [] if b.get("status") == "ok"), None)
 
     if errors:
@@ -121,7 +129,8 @@ def _ran(result):
 
 
 def _failed(result):
-    return bool(result.get("failed") or result.get("unreachable"))
+    # A failed_when may have called it no failure; nothing was judged or fetched all the same.
+    return bool(result.get("failed") or result.get("unreachable") or result.get("failure"))
 
 
 def _error(step, result):
@@ -263,15 +272,39 @@ def read_records(files):
     return records, unreadable
 
 
-def make_report(records, unreadable, when):
+def make_report(records, unreadable, when, max_age=None):
+    """The merged document. Records older than max_age seconds, if that is given, are listed as outdated."""
     counts = {status: sum(1 for record in records if record.get("status") == status) for status in reversed(STATUSES)}
+    old = [record for record in records if max_age is not None and _is_outdated(record, parse_time(when), max_age)]
+    # What said that all is well, but said so too long ago, needs a person too: it stands behind errors and violations.
+    alarms, outdated = (ERROR, VIOLATIONS), {id(record) for record in old}
+    records = sorted(records, key=lambda r: 0 if r.get("status") in alarms else 1 if id(r) in outdated else 2)
     return {
         "schema": REPORT_SCHEMA,
         "when": when,
-        "summary": dict(counts, hosts=len(records), unreadable=len(unreadable)),
+        "summary": dict(counts, hosts=len(records), outdated=len(old), unreadable=len(unreadable)),
         "records": records,
+        # Without the age, which would make a new document of every merge.
+        "outdated": [
+            {
+                "host": record.get("host"),
+                "source": record.get("source"),
+                "when": record.get("when"),
+                "message": "The record of %s is older than %s" % (record.get("when"), format_duration(max_age)),
+            }
+            for record in old
+        ],
         "unreadable": unreadable,
     }
+
+
+def _is_outdated(record, now, max_age):
+    """A record that does not say when it was made may be of any age."""
+    try:
+        moment = parse_time(record.get("when"))
+    except ValueError:
+        return True
+    return moment is None or (now - moment).total_seconds() > max_age
 
 
 def table(report):
@@ -279,13 +312,15 @@ def table(report):
     now = parse_time(report["when"])
     rows = [("HOST", "SOURCE", "STATUS", "TASK", "NEWEST GOOD BACKUP", "AGE", "SIZE", "SERIES", "CHECKED")]
     remarks = []
+    outdated = {(item["host"], item["source"]): item["message"] for item in report["outdated"]}
     for record in report["records"]:
+        too_old = outdated.get((record.get("host"), record.get("source")))
         newest = record.get("newest_backup") or {}
         rows.append(
             (
                 record.get("host"),
                 record.get("source"),
-                record.get("status"),
+                "outdated (%s)" % record.get("status") if too_old else record.get("status"),
                 (record.get("task") or {}).get("action"),
                 newest.get("created_at"),
                 _age(newest.get("created_at"), now),
@@ -295,6 +330,8 @@ def table(report):
             )
         )
         name = record.get("host")
+        if too_old:
+            remarks.append((name, "record", "outdated", too_old))
         for error in record.get("errors") or []:
             remarks.append((name, error.get("step"), error.get("code"), error.get("message")))
         for violation in record.get("violations") or []:
@@ -313,6 +350,8 @@ def table(report):
     if counts["unreadable"]:
         words.append("%d unreadable" % counts["unreadable"])
     lines += ["", "%d host%s: %s" % (counts["hosts"], "" if counts["hosts"] == 1 else "s", ", ".join(words) or "none")]
+    if counts["outdated"]:
+        lines[-1] += "; %d of them outdated" % counts["outdated"]
     return lines
 
 

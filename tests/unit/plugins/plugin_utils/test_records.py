@@ -111,6 +111,37 @@ def test_fetch_is_recorded():
     }
 
 
+NOTHING = {"msg": "uid has no good backup", "failure": {"code": "no_backups", "message": "uid has no good backup"}}
+
+
+@pytest.mark.parametrize("task", [None, {"action": "present"}, {"failed": True, "action": "pending", "msg": "overdue"}])
+@pytest.mark.parametrize("failed", [True, False])
+def test_a_fetch_that_brought_nothing_is_an_error(task, failed):
+    record = make(task=task, check=broken("no_backups"), fetch=dict(NOTHING, failed=failed))
+    assert (record["status"], record["fetch"]) == ("error", None)
+    assert record["errors"][-1] == {"step": "fetch", "code": "no_backups", "message": "uid has no good backup"}
+
+
+@pytest.mark.parametrize("action", ["created", "pending"])
+@pytest.mark.parametrize("failed", [True, False])
+@pytest.mark.parametrize("check", [None, broken("no_backups")])
+def test_a_fetch_has_nothing_to_bring_while_the_task_is_new(action, failed, check):
+    record = make(task={"action": action}, check=check, fetch=dict(NOTHING, failed=failed))
+    assert (record["status"], record["compliant"], record["fetch"], record["errors"]) == ("pending", None, None, [])
+    assert [item["code"] for item in record["pending"]] == ["no_backups"]
+
+
+def test_another_failure_of_the_fetch_counts_however_new_the_task_is():
+    record = make(task={"action": "created"}, fetch={"failed": True, "msg": "full", "failure": {"code": "no_space"}})
+    assert (record["status"], record["errors"][0]["code"]) == ("error", "no_space")
+
+
+def test_a_failure_that_a_task_was_told_to_overlook_is_no_verdict():
+    silent = {"failed": False, "msg": "no answer", "failure": {"code": "unavailable", "message": "no answer"}}
+    record = make(check=silent)
+    assert (record["status"], record["compliant"]) == ("error", None)
+
+
 def test_no_signed_url_in_a_record():
     message = "GET https://storage.example/x.tar?Signature=abc%2F&Expires=1 failed"
     record = make(fetch={"failed": True, "msg": message})
@@ -235,6 +266,35 @@ def test_what_needs_a_person_comes_first(tmp_path):
     lines = records.table(records.make_report(found, unreadable, WHEN))
     assert lines[-1] == "3 hosts: 1 ok, 1 violations, 1 error"
     assert any(line.startswith("old ") and "about stale" in line for line in lines)
+
+
+def test_records_grow_old(tmp_path):
+    made = [
+        dict(make(check=COMPLIANT), host="a-fresh"),
+        dict(make(check=COMPLIANT), host="b-old", when="2026-01-01T11:59:59Z"),
+        dict(make(check=broken("stale")), host="c-bad", when="2020-01-01T00:00:00Z"),
+        dict(make(check=COMPLIANT), host="d-undated", when=None),
+        dict(make(check=COMPLIANT), host="e-odd", when="yesterday"),
+        dict(make(check=COMPLIANT), host="f-just", when="2026-01-01T12:00:00Z"),
+    ]
+    found, unreadable = fill(tmp_path, *made)
+    report = records.make_report(found, unreadable, WHEN, max_age=2 * 86400)
+    assert [record["host"] for record in report["records"]] == ["c-bad", "b-old", "d-undated", "e-odd", "a-fresh", "f-just"]
+    assert [item["host"] for item in report["outdated"]] == ["c-bad", "b-old", "d-undated", "e-odd"]
+    assert (report["summary"]["outdated"], report["summary"]["violations"], report["summary"]["ok"]) == (4, 1, 5)
+    lines = records.table(report)
+    assert lines[-1] == "6 hosts: 5 ok, 1 violations; 4 of them outdated"
+    assert any(line.startswith("b-old") and "outdated (ok)" in line for line in lines)
+    assert any("The record of 2026-01-01T11:59:59Z is older than 2d" in line for line in lines)
+    later = records.make_report(found, unreadable, "2026-01-03T12:00:00Z", max_age=2 * 86400)
+    assert dict(later, when=None) == dict(report, when=None)
+
+
+def test_no_record_is_too_old_without_a_limit(tmp_path):
+    found, unreadable = fill(tmp_path, dict(make(check=COMPLIANT), when="2020-01-01T00:00:00Z"))
+    report = records.make_report(found, unreadable, WHEN)
+    assert (report["summary"]["outdated"], report["outdated"]) == (0, [])
+    assert records.table(report)[-1] == "1 host: 1 ok"
 
 
 def test_the_table_is_aligned_and_safe_for_a_terminal(tmp_path):
