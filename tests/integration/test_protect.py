@@ -29,7 +29,7 @@ HERE = {"ansible_connection": "local", "ansible_python_interpreter": sys.executa
 
 @pytest.fixture(scope="module")
 def sandbox():
-    with Sandbox.start(stacks="shop,crm,blog,wiki", now="-60h") as running:
+    with Sandbox.start(stacks="shop,crm,blog,wiki,empty,stable", now="-60h") as running:
         for name in ("blog", "wiki"):
             # A task of long ago that made one backup: the sandbox's clock stands 60 hours back and is not moved.
             running.api("POST", f"/stacks/{running.uid(name)}/backups", {"db_type": "all", "frequency": "0 0 * * *"})
@@ -195,6 +195,66 @@ def test_report_over_the_records_of_two_runs(controller, sandbox):
     (controller.folder / "results/report.json").unlink()
     controller.play("report", *arguments, "--check")
     assert not (controller.folder / "results/report.json").exists()
+
+
+def test_a_strict_report_trusts_no_old_record_and_no_empty_folder(controller, sandbox):
+    results = controller.folder / "results"
+    results.mkdir()
+    arguments = ("-e", "protect_results_dir=results", "-e", "protect_report_strict=true")
+    code, dummy, output = controller.play("report", *arguments)
+    assert code == 2
+    assert f"There is not one record in {results}" in output
+    assert controller.play("report", "-e", "protect_results_dir=results")[0] == 0
+
+    controller.inventory(wiki=dict(NOWHERE, protect_max_age="90h"))
+    controller.play("check")
+    assert controller.play("report", *arguments)[0] == 0
+
+    record = dict(controller.records()["wiki"], when="2020-01-01T00:00:00Z")
+    (results / "wiki.json").write_text(json.dumps(record), encoding="utf-8")
+    code, dummy, output = controller.play("report", *arguments)
+    assert code == 2
+    assert "1 host: 1 ok; 1 of them outdated" in output
+    assert "The record of 2020-01-01T00:00:00Z is older than 2d" in output
+    assert controller.play("report", *arguments, "-e", "protect_report_max_age=5000w")[0] == 0
+    assert controller.play("report", "-e", "protect_results_dir=results")[0] == 0
+    code, dummy, output = controller.play("report", *arguments, "-e", "protect_report_max_age=soon")
+    assert code == 2
+    assert "max_record_age" in output and "is not a duration" in output
+
+
+def test_a_fetch_that_brings_nothing(controller, sandbox):
+    # No backup of any kind: a fetch that was asked for fails its host, and says why.
+    here = dict(HERE, protect_source=sandbox.uid("empty"), protect_fetch_dest=str(controller.folder / "fetched.tar"))
+    controller.inventory(empty=here)
+    code, recap, output = controller.play("fetch")
+    assert (code, recap["empty"]["failed"]) == (2, 1), output
+    record = controller.records()["empty"]
+    assert (record["status"], record["fetch"]) == ("error", None)
+    assert [(error["step"], error["code"]) for error in record["errors"]] == [("fetch", "no_backups")]
+
+    # A task of just now has nothing to fetch yet, with the check and without.
+    for more in ((), ("-e", "protect_check=false")):
+        code, recap, output = controller.play("protect", "-e", "protect_fetch=true", *more)
+        assert (code, recap["empty"]["failed"], recap["empty"]["ignored"]) == (0, 0, 0), output
+        record = controller.records()["empty"]
+        assert (record["status"], record["fetch"], record["errors"]) == ("pending", None, [])
+    assert not (controller.folder / "fetched.tar").exists()
+
+
+def test_a_relative_state_folder_is_found_from_everywhere(controller, sandbox):
+    controller.inventory(crm=dict(NOWHERE, protect_source=sandbox.uid("stable")))
+    before = sandbox.last_request()
+    assert controller.play("protect")[0] == 0
+    assert (controller.folder / "state").is_dir()
+    elsewhere = controller.folder / "elsewhere"
+    elsewhere.mkdir()
+    words = ["ansible-playbook", "restorable.backups.protect", "-i", "../hosts.json"]
+    done = subprocess.run(words, cwd=elsewhere, env=controller.environment, stdin=subprocess.DEVNULL, timeout=120,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert not (elsewhere / "state").exists()
+    assert len(sandbox.posts(before)) == 1
 
 
 def test_ad_hoc_the_source_comes_from_the_inventory(controller, sandbox):
