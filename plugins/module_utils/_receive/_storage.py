@@ -17,6 +17,7 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from ._failures import os_reason
+from ._looks import BLOCK, stranger
 
 USER_AGENT = "restorable.backups (Ansible collection)"
 MAX_REDIRECTS = 5
@@ -53,8 +54,11 @@ class Storage:
         self._proxies = getproxies()
         self._context = None
 
-    def open(self, url, start=0, validator=None):
-        """The Body from byte ``start`` on, or from 0 where the storage no longer has what ``validator`` names."""
+    def open(self, url, start=0, validator=None, look=None):
+        """The Body from byte ``start`` on, or from 0 where the storage no longer has what ``validator`` names.
+
+        ``look`` is how the file must begin, see ``expected_look``.
+        """
         headers = {"User-Agent": USER_AGENT, "Accept": "*/*", "Connection": "close"}
         if start:
             headers["Range"] = "bytes=%d-" % start
@@ -63,7 +67,7 @@ class Storage:
             parts = self._checked(url)
             connection, response = self._ask(url, parts, headers)
             if response.status not in _REDIRECTS:
-                return _body(parts.hostname, connection, response, start, validator)
+                return _body(parts.hostname, connection, response, start, validator, look)
             target = response.getheader("Location")
             connection.close()
             if not target:
@@ -216,7 +220,7 @@ class Body:
             pass
 
 
-def _body(host, connection, response, start, validator):
+def _body(host, connection, response, start, validator, look):
     """The Body of an answer that brings bytes of a part. Raises StorageError for all others."""
     status = response.status
     if status not in (200, 206):
@@ -246,19 +250,33 @@ def _body(host, connection, response, start, validator):
         if start and body.validator is None:
             # The condition was met; a date need not be repeated then.
             body.validator, body.resumable = validator, True
-    if length is None or length <= PAGE_LIMIT:
-        try:
-            page = error_page(bytes(body.peek(PAGE_LIMIT)))
-        except StorageError:
-            connection.close()
-            raise
-        if page is not None:
-            connection.close()
-            raise StorageError(
-                EXPIRED if _EXPIRED.search(page) else TRANSIENT,
-                "storage %s answered %d with a page in place of the backup (%s)" % (host, status, page or "no text"),
-            )
+    try:
+        _refuse_pages(body, response, length, look)
+    except StorageError:
+        connection.close()
+        raise
     return body
+
+
+def _refuse_pages(body, response, length, look):
+    """Raise StorageError for an answer that says it is good and brings something else than a file of that look."""
+    answered = "storage %s answered %d with" % (body.host, response.status)
+    small = length is None or length <= PAGE_LIMIT
+    # The rest of a part was asked for on the condition that it is still the same: only the beginning can be a stranger.
+    judged = look is not None and response.status == 200
+    if not small and not judged:
+        return
+    data = bytes(body.peek(PAGE_LIMIT if small else BLOCK))
+    page = error_page(data) if small else None
+    if page is not None:
+        raise StorageError(
+            EXPIRED if _EXPIRED.search(page) else TRANSIENT,
+            "%s a page in place of the backup (%s)" % (answered, page or "no text"),
+        )
+    whole = small and (len(data) < PAGE_LIMIT or length == PAGE_LIMIT)
+    found = stranger(data, whole, response.getheader("Content-Type"), look) if judged else None
+    if found is not None:
+        raise StorageError(TRANSIENT, "%s %s in place of the backup" % (answered, found))
 
 
 def error_page(data):

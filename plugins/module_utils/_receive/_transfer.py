@@ -17,6 +17,7 @@ import time
 from collections import deque
 
 from ._failures import ReceiveError, cannot
+from ._looks import expected_look
 from ._storage import FINAL, TRANSIENT, StorageError
 
 CHUNK = 1 << 20
@@ -166,7 +167,9 @@ class Transfer:
         if part.have and not part.validator:
             with partial.changed:
                 partial.forget(index)
-        body = self.storage.open(self._urls[index], part.have, part.validator)
+        body = self.storage.open(
+            self._urls[index], part.have, part.validator, expected_look(self._names[index], index)
+        )
         try:
             with partial.changed:
                 self._bodies[index] = body

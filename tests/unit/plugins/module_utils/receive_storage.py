@@ -91,7 +91,7 @@ class FakeStorage:
             handler.send_header("ETag", etag)
         if not fault.get("no_ranges"):
             handler.send_header("Accept-Ranges", "bytes")
-        handler.send_header("Content-Type", "binary/octet-stream")
+        handler.send_header("Content-Type", fault.get("kind", "binary/octet-stream"))
         body = content[start:]
         if fault.get("chunked"):
             handler.send_header("Transfer-Encoding", "chunked")

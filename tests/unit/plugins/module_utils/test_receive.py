@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import json
 import os
 import random
 import signal
 import socket
 import stat
+import tarfile
 import time
 
 import pytest
@@ -23,6 +25,7 @@ from ansible_collections.restorable.backups.plugins.module_utils._receive import
 from ansible_collections.restorable.backups.plugins.module_utils._receive import _run as run_module
 from ansible_collections.restorable.backups.plugins.module_utils._receive import _storage as storage_module
 from ansible_collections.restorable.backups.plugins.module_utils._receive import _transfer as transfer_module
+from ansible_collections.restorable.backups.plugins.module_utils._receive._looks import begins_a_tar, expected_look
 from ansible_collections.restorable.backups.tests.unit.plugins.module_utils.receive_storage import (
     XML_ERROR,
     FakeStorage,
@@ -262,6 +265,96 @@ def test_no_backup_is_taken_for_an_error_page():
         b"<html><body>cut in the middle of a da",
     ):
         assert error_page(data) is None
+
+
+def tar_named(order, *endings, **changes):
+    """An order whose files are named as the parts of a tar."""
+    names = ["x.tar%s" % ending for ending in endings]
+    return order(len(names), files=[{"id": name, "name": name} for name in names], tries=1, **changes)
+
+
+def tar_of(content):
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as archive:
+        member = tarfile.TarInfo("x/databases/x.sql.gz")
+        member.size = len(content)
+        archive.addfile(member, io.BytesIO(content))
+    return made.getvalue()
+
+
+@pytest.mark.parametrize(
+    "body, kind, words",
+    [
+        (b"hello this is text", "text/plain", "200 with text in place"),
+        (b"hello this is text", "binary/octet-stream", "200 with text in place"),
+        (b"caf\xc3\xa9 closed", "", "200 with text in place"),
+        (b'{"error":"nope"}', "application/json; charset=utf-8", "200 with application/json in place"),
+        (b'{"error":"nope"}', "binary/octet-stream", "200 with text in place"),
+        (b"<rows><row>1</row></rows>", "application/xml", "200 with application/xml in place"),
+        (b"we are closed\n" * 2000, "text/plain", "200 with text in place"),
+        (b"<!doctype html>" + b"<p>" * 20000, "text/html", "200 with text/html in place"),
+    ],
+)
+def test_text_in_place_of_an_archive_is_no_backup(order, storage, tmp_path, body, kind, words):
+    """Neither of a first nor of a later part, neither small nor large, neither at the start nor for the rest."""
+    storage.contents["/part-0"] = tar_of(PARTS[0])
+    for bad in ("/part-0", "/part-1"):
+        for before in ([], [{"cut": 100000}]):
+            storage.faults[bad] = before + [{"status": 200, "body": body, "kind": kind}] * 2
+            dest = tmp_path / ("out%s-%d" % (bad[-1], len(before)))
+            answer = receive(tar_named(order, "-aa", "-ab", dest=str(dest)))
+            assert answer["state"] == "progress"
+            outcome = answer["outcomes"][bad[-1]]
+            assert outcome[0] == "transient" and words in outcome[1], outcome
+            assert not dest.exists()
+            storage.faults[bad] = []
+
+
+def test_a_small_file_that_does_not_begin_as_a_tar_is_refused(order, storage, tmp_path):
+    storage.contents["/part-0"] = PARTS[0][:2000]
+    outcome = receive(tar_named(order, ""))["outcomes"]["0"]
+    assert "something that does not begin as a tar does in place of the backup" in outcome[1]
+    assert left_behind(tmp_path) == [".out.tar.partial"]
+
+
+@pytest.mark.parametrize(
+    "first", [tar_of(b"x" * 10), tar_of(b"plain text " * 90), tar_of(PARTS[0]), b"\0" * 10240, PARTS[0]]
+)
+@pytest.mark.parametrize("declared", ["", "text/plain"])
+def test_archives_are_not_accused(order, storage, tmp_path, first, declared):
+    """Small and large ones, empty ones, what a storage calls plain text, large ones of an unknown kind, odd ends."""
+    storage.contents.update({"/part-0": first, "/part-1": PARTS[1], "/part-2": b"\0" * 512})
+    storage.always = {"kind": declared} if declared else {}
+    assert receive(tar_named(order, "-aa", "-ab", "-ac"))["state"] == "done"
+    assert (tmp_path / "out.tar").read_bytes() == first + PARTS[1] + b"\0" * 512
+
+
+@pytest.mark.parametrize(
+    "name, number, look",
+    [
+        ("tar", 0, "tar"),
+        ("x.tar", 0, "tar"),
+        ("x.tar-aa", 0, "tar"),
+        ("x.tar.aaa", 0, "tar"),
+        ("x.tar-ab", 1, "binary"),
+        ("PostgreSQL.sql.gz", 0, "binary"),
+        ("x.tar.gz", 0, "binary"),
+        ("dump.rdb", 0, "binary"),
+        ("dump.sql", 0, None),
+        ("17", 0, None),
+        ("guitar", 0, None),
+    ],
+)
+def test_how_a_file_is_expected_to_look(name, number, look):
+    assert expected_look(name, number) == look
+
+
+def test_a_header_without_the_magic_word_is_known_by_its_checksum():
+    old = bytearray(tar_of(b"x")[:512])
+    old[257:265] = bytes(8)
+    assert not begins_a_tar(bytes(old))
+    old[148:156] = b"%06o\0 " % (sum(old[:148]) + 8 * 32 + sum(old[156:]))
+    assert begins_a_tar(bytes(old))
 
 
 def test_a_part_of_another_size_moves_those_behind_it(order, storage, tmp_path):
