@@ -10,13 +10,11 @@ import shlex
 from contextlib import contextmanager
 from dataclasses import replace
 
-from ansible.module_utils.common.parameters import remove_values
-
 from ..module_utils._errors import BackupError, OptionError
 from ..module_utils._operations._fetch_options import SPEC
 from ..module_utils._operations.file_fetch import run
 from ..module_utils._receive import without_signatures
-from ..plugin_utils._action import ControllerAction, display, hide, register_secrets, signatures_of
+from ..plugin_utils._action import ControllerAction, display, hide, register_secrets, signatures_of, without_secrets
 
 # Larger than any bundle of authorities.
 _MAX_CA_BYTES = 4 << 20
@@ -53,7 +51,7 @@ class ActionModule(ControllerAction):
 
         result = run(params, provider, replace(context, progress=say), host)
         result.update(host.asides)
-        return remove_values(result, host.secrets) if host.secrets else result
+        return without_secrets(result, host.secrets) if host.secrets else result
 
 
 class _Host:
