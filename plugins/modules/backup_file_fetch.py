@@ -22,6 +22,8 @@ description:
   - A run that was interrupted in any way is gone on with by the next one. Bytes that have arrived are not fetched again
     as long as the storage still holds the same content (C(If-Range)).
   - Status, length and range of every answer are checked, and an error page is never taken for a backup.
+    For files that are named as archives or compressed data neither is text or JSON, nor a small first part of a tar
+    that does not begin as a tar does.
   - Long fetches are carried out in slices; a line of progress is shown for each part and each slice, on the standard
     error.
 extends_documentation_fragment:
@@ -76,6 +78,8 @@ options:
         under a name made of engine, database, time and id. Anything else is the file itself.
       - The folder must exist. A symbolic link stays, and what it points to is replaced.
       - Names that come from the service never lead out of this folder.
+      - A relative path is taken from the folder that the module runs in on the host, commonly the home of the remote
+        user; an absolute one is clearer. An empty one is refused.
     type: path
     required: true
   parts:
@@ -100,7 +104,9 @@ options:
     type: raw
     default: "0600"
   owner:
-    description: User who shall own the file.
+    description:
+      - User who shall own the file, a name that the host knows or a number.
+      - An unknown one is refused before anything is fetched, in check mode too, and so is a wrong O(group) or O(mode).
     type: str
   group:
     description: Group that shall own the file.
@@ -307,6 +313,8 @@ def carry_out(module, order):
 
     if order["do"] == "release":
         return {"changed": False, "answer": _receive.release(order)}
+    # What would show only when all bytes are here is said before the first one, and in check mode too.
+    _receive.check_attributes(*[module.params[option] for option in ("mode", "owner", "group")])
     if order["do"] == "inspect" or module.check_mode:
         answer = _receive.inspect(order)
     else:

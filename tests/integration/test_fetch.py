@@ -247,6 +247,10 @@ def test_bad_input(host, dump, sandbox):
         ({**backup, "dest": place + "/a-file", "parts": "keep"}, "bad_dest", "parts: keep needs a folder"),
         ({**backup, "dest": place + "/new", "parts": "keep"}, "bad_dest", "does not exist"),
         ({**backup, "dest": "/proc/x.tar"}, "bad_dest", "/proc"),
+        ({**backup, "dest": ""}, "bad_option", "dest: is empty"),
+        ({**backup, "dest": place + "/x", "mode": "rwx"}, "bad_option", "mode: 'rwx'"),
+        ({**backup, "dest": place + "/x", "owner": "no-such-user"}, "bad_option", "owner: the host knows no user"),
+        ({**backup, "dest": place + "/x", "group": "no-such-group", "check_mode": True}, "bad_option", "group: "),
         ({**backup, "dest": place + "/x", "checksum": "md5:" + "d41d8cd9" * 4}, "bad_option", "checksum"),
         ({**backup, "dest": place + "/x", "latest": True}, "bad_option", "either its id, or latest"),
         ({"dest": place + "/x"}, "bad_option", "either its id, or latest"),
@@ -338,7 +342,10 @@ def test_faults_that_do_not_end(host, blob):
     kinds = [
         ("expire", {}, "also with a fresh URL"), ("status", {"code": 404}, "404"),
         ("error_page_200", {}, "InternalError"),
-        ("html", {}, "a page in place of the backup"), ("truncate", {"bytes": 0}, "closed the connection"),
+        ("html", {}, "a page in place of the backup"),
+        ("status", {"code": 200, "body": "hello this is text", "content_type": "text/plain"}, "text in place of"),
+        ("status", {"code": 200, "body": '{"error": "nope"}', "content_type": "application/json"}, "json in place of"),
+        ("truncate", {"bytes": 0}, "closed the connection"),
     ]
     steps = []
     (host.target / "old.tar").write_text("old")
@@ -348,6 +355,7 @@ def test_faults_that_do_not_end(host, blob):
     for (kind, dummy, words), result in zip(kinds, results):
         assert result["failed"] and words in result["msg"], (kind, result["msg"])
         assert result["failure"]["code"] == "storage"
+        assert "same task again" in result["msg"]
     assert host.left() == ["old.tar"]
     assert (host.target / "old.tar").read_text() == "old"
 

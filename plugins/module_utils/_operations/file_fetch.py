@@ -34,6 +34,8 @@ def run(params, provider, context, host):
     Its ``is_free`` is a cheap look that may say no without a reason.
     """
     checksum = wanted_checksum(params["checksum"])
+    if not params["dest"].strip():
+        raise OptionError("dest", "is empty")
     if not 1 <= params["workers"] <= 32:
         raise OptionError("workers", "must be 1 to 32")
     if params["progress_interval"] < 0:
@@ -192,7 +194,7 @@ def backup_name(backup, files, joined):
 
 def _ending(name):
     """The ending that tells the kind of a file, without the count of its part (C(tar-aa), C(mysql.tar.ab))."""
-    if re.search(r"(^|\.)tar([-.][a-z]{2,3})?$", name):
+    if re.search(r"(^|\.)tar(-[a-z]{2,3}|\.(?!(gz|bz|xz|lz|zst|lzo|gpg|pgp|enc|aes|br)$)[a-z]{2,3})?$", name):
         return ".tar"
     ending = re.search(r"(\.[A-Za-z][A-Za-z0-9]{0,8}){1,2}$", name)
     return ending.group() if ending else ""
@@ -359,11 +361,19 @@ class _Fetch:
     def _failure(self, index, message):
         about = "" if index is None else ", part %s" % self._name(index)
         return BackupError(
-            "Cannot fetch backup %s of %s%s: %s" % (self.backup.id, self.source, about, message),
+            "Cannot fetch backup %s of %s%s: %s. %s" % (self.backup.id, self.source, about, message, self._next_step()),
             code="storage",
             id=self.backup.id,
             part=None if index is None else self.order["files"][index]["id"],
         )
+
+    def _next_step(self):
+        if not self.order["keep_partial"]:
+            return "Nothing is kept (keep_partial: false); running the same task again fetches from the beginning"
+        arrived = sum(self.have.values())
+        if not arrived:
+            return "Nothing has arrived yet; run the same task again to try once more"
+        return "What has arrived (%s) is kept; running the same task again goes on from there" % _size(arrived)
 
     def _result(self, answer):
         expected = self.order["expected_bytes"]

@@ -12,8 +12,16 @@ None of them knows Ansible, the API or a credential; a signed URL is never put i
 
 from __future__ import annotations
 
-from ._destination import readable_mode
+from ._destination import check_attributes, readable_mode
 from ._failures import ReceiveError, without_signatures
 from ._run import inspect, receive, release
 
-__all__ = ("ReceiveError", "inspect", "readable_mode", "receive", "release", "without_signatures")
+__all__ = (
+    "ReceiveError",
+    "check_attributes",
+    "inspect",
+    "readable_mode",
+    "receive",
+    "release",
+    "without_signatures",
+)

@@ -24,6 +24,8 @@ from ._failures import ReceiveError, cannot
 from ._transfer import hash_file
 
 _NAME_LIMIT = 255
+# One clause of a symbolic mode, as ansible-core reads them.
+_SYMBOLIC = re.compile(r"^(a|[ugo]*)([-+=][rwxXstugo]*)+$")
 
 
 class Target:
@@ -50,6 +52,9 @@ def resolve(dest, name, kept, names=()):
     for one in [name] + list(names):
         if os.path.basename(one) != one or one.startswith(".") or not one or "\0" in one:
             raise ReceiveError("bad_name", "the name %r cannot be used for a file" % one)
+    if not dest.strip():
+        # It would be the folder that the module happens to run in.
+        raise ReceiveError("bad_dest", "dest: is empty", path=dest)
     # A link stays; what it points to is written.
     real = os.path.realpath(dest)
     as_folder = dest.endswith("/") or os.path.isdir(real)
@@ -167,6 +172,34 @@ def readable_mode(mode, of_folder):
     if of_folder:
         number |= (number & 0o444) >> 2 | (number & 0o200) >> 1
     return "%04o" % number
+
+
+def check_attributes(mode, owner, group):
+    """Raise ReceiveError for what could not be given to a file on this host, before there is one."""
+    if mode is not None and not _is_mode(mode):
+        raise ReceiveError("bad_option", "mode: %r is neither octal nor symbolic" % (mode,), option="mode")
+    for option, name, find in (("owner", owner, pwd.getpwnam), ("group", group, grp.getgrnam)):
+        if name is None:
+            continue
+        try:
+            known = 0 <= int(name) < 2**32 - 1
+        except ValueError:
+            try:
+                known = bool(find(name))
+            except (KeyError, ValueError):
+                known = False
+        if not known:
+            kind = "user" if option == "owner" else "group"
+            raise ReceiveError("bad_option", "%s: the host knows no %s %r" % (option, kind, name), option=option)
+
+
+def _is_mode(mode):
+    if isinstance(mode, bool) or not isinstance(mode, (int, str)):
+        return False
+    try:
+        return 0 <= (mode if isinstance(mode, int) else int(mode, 8)) <= 0o7777
+    except ValueError:
+        return all(_SYMBOLIC.match(one) for one in mode.split(","))
 
 
 def publish_file(target, partial, note, apply_attributes):

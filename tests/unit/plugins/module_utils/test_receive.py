@@ -671,6 +671,41 @@ def test_a_dest_that_cannot_be(order, tmp_path, dest, kept, words):
     assert str(tmp_path / dest).rstrip("/") in caught.value.message
 
 
+@pytest.mark.parametrize("dest", ["", " "])
+def test_an_empty_dest_is_refused(order, dest):
+    with pytest.raises(ReceiveError, match="dest: is empty"):
+        _receive.inspect(order(dest=dest))
+
+
+@pytest.mark.parametrize(
+    "mode, owner, group, option",
+    [
+        ("rw", None, None, "mode"),
+        ("u+q", None, None, "mode"),
+        ("0999", None, None, "mode"),
+        ("77777", None, None, "mode"),
+        (-1, None, None, "mode"),
+        (True, None, None, "mode"),
+        (["0600"], None, None, "mode"),
+        (None, "no-such-user", None, "owner"),
+        (None, "-1", None, "owner"),
+        (None, "", None, "owner"),
+        (None, None, "no-such-group", "group"),
+    ],
+)
+def test_attributes_that_the_host_cannot_give(mode, owner, group, option):
+    with pytest.raises(ReceiveError) as caught:
+        _receive.check_attributes(mode, owner, group)
+    assert (caught.value.code, caught.value.details) == ("bad_option", {"option": option})
+    assert caught.value.message.startswith(option + ": ")
+
+
+@pytest.mark.parametrize("mode", [None, 0o640, "0640", "640", "u=rw,g=r,o=", "a+r", "+x", "u=rwX,go-w", "g=u", "u+r-w"])
+def test_attributes_that_the_host_can_give(mode):
+    _receive.check_attributes(mode, "root", "0")
+    _receive.check_attributes(mode, "12345", None)
+
+
 @pytest.mark.parametrize("name", ["../victim", "{absolute}", "a/b", "..", ".hidden", ""])
 def test_a_name_never_leaves_the_folder(order, tmp_path, name):
     # A file of the test's own stands in for those that a hostile name would aim at: without the guard it is lost.

@@ -262,6 +262,7 @@ def test_equal_names_are_told_apart():
         ("tar-aa", True, "postgresql-shop-20260131T030000Z-1.tar"),
         ("mysql.tar.aa", True, "postgresql-shop-20260131T030000Z-1.tar"),
         ("d9f0.tar-aaa", True, "postgresql-shop-20260131T030000Z-1.tar"),
+        ("x.tar.gz", True, "postgresql-shop-20260131T030000Z-1.tar.gz"),
         ("x.xbstream.gz", True, "postgresql-shop-20260131T030000Z-1.xbstream.gz"),
         ("17", True, "postgresql-shop-20260131T030000Z-1"),
         ("tar-aa", False, "postgresql-shop-20260131T030000Z-1"),
@@ -382,6 +383,26 @@ def test_what_the_host_gave_up_is_given_up(clock, kind):
     assert (error.code, error.details["part"]) == ("storage", "tar-1")
     assert "part tar-1: storage x answered 404" in error.message
     assert len(host.orders) == len(host.released) == 1
+
+
+@pytest.mark.parametrize(
+    "have, options, words",
+    [
+        (5, {}, "404. What has arrived (5 B) is kept; running the same task again goes on from there"),
+        (0, {}, "404. Nothing has arrived yet; run the same task again"),
+        (5, {"keep_partial": False}, "404. Nothing is kept (keep_partial: false); running the same task again"),
+    ],
+)
+def test_a_failure_says_the_next_step(clock, have, options, words):
+    host = FakeHost(slice_of((have, 9), outcomes={"0": ["final", "storage x answered 404"]}))
+    assert words in failure(clock, host, **options).message
+
+
+def test_an_empty_dest_is_refused_before_the_api_is_asked(clock):
+    provider = FakeProvider([backup(1)])
+    with pytest.raises(OptionError, match="dest: is empty"):
+        run(params(id="1", dest=""), provider, clock.context(), FakeHost())
+    assert provider.calls == []
 
 
 def test_silence_is_given_up(clock):
