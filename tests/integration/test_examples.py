@@ -56,6 +56,7 @@ def world(controller, stacks):
     variables = {
         "stack": stack.uid, "stacks": [one.uid for one in stacks[:2]], "dump_url": stack.sandbox.import_source(),
         "database": stack.sandbox.stack(stack.name)["database"],
+        "accounts": {"shop": {"source": stack.uid, "token": stack.sandbox.token}},
         "backup_id": next(str(record["id"]) for record in newest if not record.get("synthetic")),
     }
     local = [
@@ -86,14 +87,17 @@ def test_the_examples_of_a_module(controller, world, module):
 
 @pytest.mark.parametrize("block", BLOCKS)
 def test_the_snippets_of_a_page(controller, world, block):
-    dummy, here = world
+    variables, here = world
     content = here(BLOCKS[block])
     if isinstance(content, list) and all("hosts" in play for play in content):
         (controller.place / "site.yml").write_text(yaml.safe_dump(content))
         inventory = controller.inventory({"shop": {}})
         run = controller.command("ansible-playbook", "-i", str(inventory), "site.yml").ended().passed()
         assert list((controller.place / "backup-results").glob("*.json")), run.output
-    elif isinstance(content, dict) and "all" in content:
+    elif isinstance(content, list):
+        run = controller.play(content, hosts={"shop": {}}, vars=variables).passed()
+        assert run.answers
+    elif "all" in content:
         (controller.place / "inventory.yml").write_text(yaml.safe_dump(content))
         controller.command("ansible-playbook", "-i", "inventory.yml", "restorable.backups.protect").ended().passed()
         records = {path.stem for path in (controller.place / "backup-results").glob("*.json")}
