@@ -425,10 +425,12 @@ def test_a_killed_process_is_gone_on_with(order, storage, tmp_path):
         os.waitpid(child, 0)
         assert not (tmp_path / "out.tar").exists() or (tmp_path / "out.tar").read_bytes() == WHOLE
     storage.always = {}
+    # Not the bytes that the storage sent: what it put into the buffers of a connection that died has never arrived.
+    there = _receive.inspect(order(run="run-2"))["have"]
     answer = receive(order(run="run-2"))
     assert answer["state"] in ("done", "current")
+    assert answer["state"] == "current" or answer["received"] == len(WHOLE) - there
     assert (tmp_path / "out.tar").read_bytes() == WHOLE
-    assert storage.served < 2 * len(WHOLE)
     assert left_behind(tmp_path) == [".out.tar.restorable.json", "out.tar"]
 
 
