@@ -11,8 +11,9 @@ from ansible.module_utils.basic import AnsibleModule
 
 
 def main():
-    module = AnsibleModule(argument_spec={"url": {"required": True}, "token": {"no_log": True}}, supports_check_mode=True)
-    answer = requests.get(module.params["url"], headers={"Authorization": "Bearer " + module.params["token"]}, timeout=30)
+    module = AnsibleModule(argument_spec={"url": {"required": True}, "token": {"no_log": True}})
+    headers = {"Authorization": "Bearer " + module.params["token"]}
+    answer = requests.get(module.params["url"], headers=headers, timeout=30)
     answer.raise_for_status()
     module.exit_json(changed=False, count=len(answer.json()["response"]))
 
