@@ -350,10 +350,19 @@ def _parsed(content: bytes) -> Any:
 
 def environment(sandbox: Sandbox) -> dict[str, str]:
     """What a shell needs to talk to it: the collection's own variables, and the address of the control API."""
-    found = {"CLOUD66_API_URL": sandbox.api_url, "CLOUD66_TOKEN": sandbox.token, "SANDBOX": f"{sandbox.url}/_sandbox"}
+    rack = sandbox.ready["rackspace"]
+    found = {"CLOUD66_API_URL": sandbox.api_url, "CLOUD66_TOKEN": sandbox.token, "SANDBOX": f"{sandbox.url}/_sandbox",
+             "RAX_AUTH_URL": rack["auth_url"], "RAX_USERNAME": rack["username"], "RAX_API_KEY": rack["api_key"],
+             "RAX_REGION": rack["region"]}
     for stack in sandbox.stacks:
-        found["STACK_" + stack["name"].upper().replace("-", "_")] = stack["uid"]
+        found["STACK_" + _variable(stack["name"])] = stack["uid"]
+    for instance in rack["instances"]:
+        found["INSTANCE_" + _variable(instance["name"])] = instance["id"]
     return found
+
+
+def _variable(name: str) -> str:
+    return name.upper().replace("-", "_")
 
 
 def _tail(log: Path, lines: int = 40) -> str:

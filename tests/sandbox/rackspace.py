@@ -11,8 +11,10 @@ say so; the files hold a gzipped pg_dump of the stack's database, and incrementa
 from __future__ import annotations
 
 import asyncio
+import copy
 import re
 import secrets
+import time
 from datetime import datetime, timedelta, timezone
 from email.utils import formatdate
 from pathlib import Path
@@ -35,6 +37,8 @@ USERNAME, ACCOUNT, REGION = "restorable", "654321", "DFW"
 CONTAINER = "z_CLOUDDB_BACKUPS"
 STORE = f"MossoCloudFS_{identity('cloud files')}"
 INTERNAL = "https://snet-storage101.dfw1.clouddrive.com"
+# Where copies can go. The documentation excludes LON, a cloud of its own.
+REGIONS = ("DFW", "HKG", "IAD", "ORD", "SYD")
 PAGE = 20
 MYSQL = {"type": "mysql", "version": "5.7", "version_id": "b00000b0-00b0-0b00-00b0-000b000000b7"}
 RUNNING = ("NEW", "BUILDING", "SAVING")
@@ -54,6 +58,7 @@ _PATHS = tuple((route, verb, re.compile(pattern)) for route, verb, pattern in (
     ("create", "POST", rf"{_V1}/backups"),
     ("get", "GET", rf"{_V1}/backups/{_ID}"),
     ("delete", "DELETE", rf"{_V1}/backups/{_ID}"),
+    ("copy", "POST", rf"{_V1}/backups/{_ID}/action"),
     ("instances", "GET", rf"{_V1}/instances"),
     ("instance", "GET", rf"{_V1}/instances/{_ID}"),
     ("list", "GET", rf"{_V1}/instances/(?P<uid>[^/]+)/backups"),
@@ -64,6 +69,7 @@ _PATHS = tuple((route, verb, re.compile(pattern)) for route, verb, pattern in (
     ("schedule", "GET", rf"{_V1}/schedules/{_ID}"),
     ("update_schedule", "PUT", rf"{_V1}/schedules/{_ID}"),
     ("delete_schedule", "DELETE", rf"{_V1}/schedules/{_ID}"),
+    ("container", "GET", rf"/v1/{STORE}/{CONTAINER}"),
     ("object", "GET", rf"/v1/{STORE}/{CONTAINER}/(?P<name>[^/]+)"),
     ("object", "HEAD", rf"/v1/{STORE}/{CONTAINER}/(?P<name>[^/]+)"),
     ("object", "GET", r"/v1/(?P<elsewhere>.+)"),
@@ -150,8 +156,22 @@ def checked_schedule(wanted: Any, before: Record | None = None) -> Record:
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
             raise refuse(400, f"{name} must be a number from {least} to {most}.")
         found[name] = value
-    found["copy_to"] = wanted.get("copy_to", found["copy_to"])
+    found["copy_to"] = checked_regions(wanted.get("copy_to", found["copy_to"]))
     return found
+
+
+def checked_regions(wanted: Any) -> list[str] | None:
+    """Regions to copy to, in an order of the service's own: the documentation's sample turns it round."""
+    if wanted is None:
+        return None
+    if not isinstance(wanted, list) or not set(wanted) <= set(REGIONS) - {REGION}:
+        raise refuse(400, f"copy_to must be a list of other regions: {', '.join(REGIONS)}")
+    return sorted(set(wanted), reverse=True) or None
+
+
+def is_true(value: Any) -> bool:
+    """A flag as people write it: the documentation's sample has the text "true"."""
+    return str(value).lower() in ("true", "1")
 
 
 class Rackspace:
@@ -172,6 +192,7 @@ class Rackspace:
         self._schedules = Shelf(catalogue, "rackspace schedules")
         self._tokens = Shelf(catalogue, "rackspace tokens")
         self._used: list[float] = []
+        self._before: tuple[float, list[Record]] | None = None
         self.base_url = ""
         self.understand = understand
         self.error = error
@@ -215,7 +236,7 @@ class Rackspace:
         return "admin" if token and token["expires"] > self._clock.seconds() else "bad"
 
     def count(self, call: Call, _token: str) -> dict[str, str]:
-        if call.method == "GET" and call.route != "object":
+        if call.method == "GET" and call.route not in ("object", "container"):
             now = self._clock.seconds()
             self._used = [moment for moment in self._used if moment > now - 60] + [now]
         return {}
@@ -224,8 +245,8 @@ class Rackspace:
         try:
             if call.route == "tokens":
                 return as_json(200, self._authenticate(call.body))
-            if call.route == "object":
-                return self._object(call, headers, token, active)
+            if call.route in ("object", "container"):
+                return self._stored(call, headers, token, active)
             if token != "admin":
                 raise refuse(401)
             limit = self._switch("rate_limit")
@@ -330,10 +351,24 @@ class Rackspace:
             "id": source["id"], "name": source["name"], "state": "ACTIVE", "datastore": MYSQL} for source in found])
 
     def _on_schedules(self, call: Call) -> Record:
-        return self._page(call, "schedules", [self._present_schedule(record) for record in self._schedules.all()])
+        return self._page(call, "schedules", [self._present_schedule(record) for record in self._shown_schedules()])
 
     def _on_schedule(self, call: Call) -> Record:
-        return {"schedule": self._present_schedule(self._schedule(call))}
+        for record in self._shown_schedules():
+            if record["id"] == call.ids["id"]:
+                return {"schedule": self._present_schedule(record)}
+        raise refuse(404, f"Schedule {call.ids['id']} cannot be found.")
+
+    def _shown_schedules(self) -> list[Record]:
+        """What readers see: writes are accepted (202) and show after ``schedule_seconds``."""
+        delay = self._switch("schedule_seconds")
+        if not delay or self._before is None or time.monotonic() >= self._before[0] + delay:
+            return self._schedules.all()
+        return self._before[1]
+
+    def _note_schedules(self) -> None:
+        """Keep what readers see until the write that comes now shows."""
+        self._before = (time.monotonic(), copy.deepcopy(self._schedules.all()))
 
     def _record(self, number: str) -> Record:
         record = self._backups.get(number)
@@ -377,15 +412,21 @@ class Rackspace:
         return adjusted(shown, record.get("overrides"))
 
     def _present_schedule(self, schedule: Record) -> Record:
+        """As in the samples of the documentation; those of 2014 leave fields out that came later."""
         kind = schedule["kind"]
-        shown = {name: schedule[name] for name in
-                 ("id", "day_of_week", "hour", "minute", "full_backup_retention", "copy_to")}
-        return {
-            **shown, "action": "backup", "instance_id": schedule["source"] if kind == "instance" else None,
-            "source_id": schedule["source"], "source_type": kind, "created": self._date(schedule["created"]),
-            "updated": self._date(schedule["updated"]), "last_scheduled": self._date(schedule["last_scheduled"]),
-            "next_run": self._date(schedule["next_run"]), "running": self._flag(bool(schedule["running"])),
+        shown = {
+            **{name: schedule[name] for name in ("id", "day_of_week", "hour", "minute")}, "day_of_month": None,
+            "month": None, "action": "backup", "instance_id": schedule["source"] if kind == "instance" else None,
+            "created": self._date(schedule["created"]), "updated": self._date(schedule["updated"]),
+            "last_scheduled": self._date(schedule["last_scheduled"]), "next_run": self._date(schedule["next_run"]),
         }
+        if self._switch("schedule_record") == "whole":
+            shown.update(full_backup_retention=schedule["full_backup_retention"],
+                         source={"type": kind, "id": schedule["source"]},
+                         running=self._flag(bool(schedule["running"])))
+            if schedule["copy_to"]:
+                shown["copy_to"] = schedule["copy_to"]
+        return shown
 
     # -- writing ------------------------------------------------------------------------------------------------
 
@@ -424,7 +465,7 @@ class Rackspace:
             last = self._last_good(source)
             parent = last["id"] if last else None
         record = self._begin(source, kind, name, str(wanted.get("description") or ""), parent,
-                             copy_to=wanted.get("copy_to"))
+                             copy_to=checked_regions(wanted.get("copy_to")))
         shown = self.present(record, whole=True)
         self._scheduler.spawn(self._work(record))
         return {"backup": shown}
@@ -436,28 +477,48 @@ class Rackspace:
         self._remove(record)
         return Reply(202)
 
+    def _on_copy(self, call: Call) -> Reply:
+        """A copy is noted with the backup; the other region is not there to have it."""
+        record, wanted = self._record(call.ids["id"]), self._wanted(call, "copy-backup")
+        region = (checked_regions([wanted.get("target_backup_region")]) or [""])[0]
+        parent = self._backups.get(record["parent_id"]) if record["parent_id"] else None
+        if parent and region not in parent.get("copies", ()):
+            raise refuse(400, f"The parent of backup {record['id']} is not found in {region}.")
+        if record["status"] not in GOOD:
+            raise refuse(422, f"Backup {record['id']} is {record['status']}.")
+        record["copies"] = sorted({*record.get("copies", ()), region})
+        self._backups.put(record)
+        return Reply(202)
+
     def _on_create_schedule(self, call: Call) -> Record:
         wanted = self._wanted(call, "schedule")
         fields = checked_schedule(wanted)
         source, kind = self._source(wanted, "instance_id")
-        if any(schedule["source"] == source for schedule in self._schedules.all()):
+        if self._switch("one_schedule") and any(one["source"] == source for one in self._schedules.all()):
             raise refuse(422, f"A schedule exists for {source} already.")
         now = int(self._clock.seconds())
         schedule = {**fields, "id": fresh_id(), "source": source, "kind": kind, "created": now, "updated": now,
                     "last_scheduled": None, "running": False, "next_run": next_time(fields, now)}
+        self._note_schedules()
         self._schedules.put(schedule)
         return {"schedule": self._present_schedule(schedule)}
 
     def _on_update_schedule(self, call: Call) -> Reply:
         schedule, wanted = self._schedule(call), self._wanted(call, "schedule")
-        schedule.update(checked_schedule(wanted, schedule), updated=int(self._clock.seconds()))
+        found = checked_schedule(wanted, schedule)
+        self._note_schedules()
+        lost = {"kept": (), "no_copy_to": ("copy_to",), "lost": tuple(found)}[self._switch("updates")]
+        schedule.update({name: value for name, value in found.items() if name not in lost},
+                        updated=int(self._clock.seconds()))
         self._reschedule(schedule, self._clock.seconds())
-        if wanted.get("run_now"):
+        if is_true(wanted.get("run_now")):
             self._scheduler.spawn(self._run_schedule(schedule, int(self._clock.seconds()), True))
         return Reply(202)
 
     def _on_delete_schedule(self, call: Call) -> Reply:
-        self._schedules.drop(self._schedule(call)["id"])
+        number = self._schedule(call)["id"]
+        self._note_schedules()
+        self._schedules.drop(number)
         return Reply(202)
 
     # -- backups ------------------------------------------------------------------------------------------------
@@ -557,12 +618,31 @@ class Rackspace:
 
     # -- object storage -----------------------------------------------------------------------------------------
 
-    def _object(self, call: Call, headers: dict[str, str], token: str, active: Active) -> Reply:
-        """An object behind the token, in the manner of Swift: HTML errors, an ETag without quotes, ranges."""
+    def _stored(self, call: Call, headers: dict[str, str], token: str, active: Active) -> Reply:
+        """What the token opens, in the manner of Swift: its errors are HTML."""
         if token != "admin" or "expire" in active:
             return as_html(401, "Unauthorized")
         if self._switch("files_forbidden") or "elsewhere" in call.ids:
             return as_html(403, "Forbidden")
+        return self._listing(call) if call.route == "container" else self._object(call, headers, active)
+
+    def _listing(self, call: Call) -> Reply:
+        """The container's objects by name, as JSON when that is asked for."""
+        found = []
+        for path in sorted(self._container.glob(f"{call.query.get('prefix', '')}*.xbstream.gz")):
+            record = self._backups.get(path.name.removesuffix(".xbstream.gz"))
+            if record and path.name > call.query.get("marker", ""):
+                found.append({"name": path.name, "bytes": path.stat().st_size, "hash": record["etag"],
+                              "content_type": "application/octet-stream",
+                              "last_modified": iso(record["updated"]).replace("Z", ".000000")})
+        found = found[:int(call.query.get("limit", "10000"))]
+        if call.query.get("format") == "json":
+            return as_json(200, found)
+        return Reply(200 if found else 204, "".join(one["name"] + "\n" for one in found).encode(),
+                     {"Content-Type": "text/plain; charset=utf-8"})
+
+    def _object(self, call: Call, headers: dict[str, str], active: Active) -> Reply:
+        """An object: an ETag without quotes, ranges."""
         record = self._backups.get(call.ids["name"].removesuffix(".xbstream.gz"))
         path = self._path(record) if record else None
         if not record or not path or not path.exists() or path.name != call.ids["name"]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import sys
+import time
 import zlib
 from pathlib import Path
 from typing import Any, Iterator
@@ -16,7 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from sandbox.client import Sandbox  # noqa: E402
+from sandbox.client import Sandbox, environment  # noqa: E402
 
 SUNDAY = "2026-03-01T00:00:00Z"
 
@@ -147,6 +148,7 @@ def test_pages_hold_twenty_at_most_and_link_by_https(sandbox: Sandbox, marker: s
         query = "?" + urlsplit(links[0]["href"]).query if links else ""
     assert (pages, len(seen), len(set(seen))) == (3, 40, 40), "a full last page is followed by an empty one"
     assert sandbox.rackspace("GET", "/backups?marker=nonsense", token=token)[0] == 400
+    assert len(sandbox.service("rackspace", "POST", "/synthetic", count=1000, source="crm")["ids"]) == 1000
     assert sandbox.rackspace("GET", "/backups?datastore=MySQL", token=token)[0] == 404
 
 
@@ -209,6 +211,68 @@ def test_a_schedule_makes_a_full_backup_on_its_day_and_incremental_ones_between(
     assert sandbox.advance("3d") == 0
     sandbox.switch("rackspace", schedules=False)
     assert sandbox.rackspace("GET", "/schedules")[0] == 404, "some regions have none"
+
+
+def test_changes_of_a_schedule_may_show_late_or_never(sandbox: Sandbox) -> None:
+    body = {"schedule": {"action": "backup", "day_of_week": 0, "hour": 4, "minute": 30, "copy_to": ["IAD", "ORD"],
+                         "instance_id": instance(sandbox)}}
+    token = sandbox.rackspace_token()
+    sandbox.switch("rackspace", schedule_seconds=0.5)
+    schedule = sandbox.rackspace("POST", "/schedules", body, token=token)[1]["schedule"]
+    assert schedule["copy_to"] == ["ORD", "IAD"], "the service has an order of its own"
+    path = f"/schedules/{schedule['id']}"
+    assert sandbox.rackspace("GET", path, token=token)[0] == 404
+    time.sleep(0.6)
+    assert sandbox.rackspace("GET", path, token=token)[1]["schedule"]["hour"] == 4
+    sandbox.switch("rackspace", schedule_seconds=0, updates="no_copy_to")
+    assert sandbox.rackspace("PUT", path, {"schedule": {"hour": 5, "copy_to": ["HKG"]}}, token=token)[0] == 202
+    sandbox.switch("rackspace", updates="lost")
+    assert sandbox.rackspace("PUT", path, {"schedule": {"hour": 6}}, token=token)[0] == 202
+    shown = sandbox.rackspace("GET", path, token=token)[1]["schedule"]
+    assert (shown["hour"], shown["copy_to"]) == (5, ["ORD", "IAD"])
+    for regions in (["LON"], ["DFW"], "IAD"):
+        wanted = {"schedule": {"copy_to": regions}}
+        assert sandbox.rackspace("PUT", path, wanted, token=token)[0] == 400
+    sandbox.switch("rackspace", schedule_record="short", one_schedule=False)
+    short = sandbox.rackspace("GET", path, token=token)[1]["schedule"]
+    assert not {"full_backup_retention", "copy_to", "source", "running"} & set(short)
+    assert sandbox.rackspace("POST", "/schedules", body, token=token)[0] == 202
+    assert len(sandbox.rackspace("GET", "/schedules", token=token)[1]["schedules"]) == 2
+
+
+def test_copies_are_noted_and_children_go_where_their_parents_are(sandbox: Sandbox) -> None:
+    [full] = sandbox.service("rackspace", "POST", "/backup")["ids"]
+    [child] = sandbox.service("rackspace", "POST", "/backup", parent_id=full)["ids"]
+
+    def copy(number: str, region: str) -> int:
+        body = {"copy-backup": {"target_backup_region": region, "name": "copy", "description": ""}}
+        return sandbox.rackspace("POST", f"/backups/{number}/action", body)[0]
+
+    assert [copy(child, "IAD"), copy(full, "LON"), copy(full, "DFW")] == [400, 400, 400]
+    assert [copy(full, "IAD"), copy(child, "IAD")] == [202, 202]
+    assert sandbox.rackspace("POST", f"/backups/{full}/action", {"reboot": {}})[0] == 400
+    assert copy("0" * 8, "IAD") == 404
+
+
+def test_the_container_lists_what_is_stored(sandbox: Sandbox) -> None:
+    ids = sorted(sandbox.service("rackspace", "POST", "/backup")["ids"][0] for _time in range(2))
+    address = urlsplit(sandbox.rackspace("GET", f"/backups/{ids[0]}")[1]["backup"]["locationRef"])
+    container, token = address.path.rpartition("/")[0], sandbox.rackspace_token()
+    names = [f"{number}.xbstream.gz" for number in ids]
+    assert sandbox.rackspace("GET", container, token=token)[1].decode().split() == names
+    shown = sandbox.rackspace("GET", f"{container}?format=json&prefix={ids[0]}", token=token)[1]
+    assert [(one["name"], one["bytes"]) for one in shown] == [
+        (names[0], sandbox.service("rackspace", path=f"/backups/{ids[0]}")["size"])]
+    assert len(sandbox.rackspace("GET", f"{container}?format=json&marker={names[0]}", token=token)[1]) == 1
+    assert sandbox.rackspace("GET", container, token="wrong")[0] == 401
+
+
+def test_a_shell_gets_what_the_modules_read(sandbox: Sandbox) -> None:
+    found = environment(sandbox)
+    ready = sandbox.ready["rackspace"]
+    assert [found[name] for name in ("RAX_AUTH_URL", "RAX_USERNAME", "RAX_API_KEY", "RAX_REGION")] == [
+        ready[name] for name in ("auth_url", "username", "api_key", "region")]
+    assert found["INSTANCE_CRM"] == instance(sandbox, "crm")
 
 
 def test_everything_survives_a_kill(sandbox: Sandbox) -> None:

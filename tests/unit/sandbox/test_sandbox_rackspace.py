@@ -16,7 +16,8 @@ pytest.importorskip("aiohttp")
 pytest.importorskip("cronsim")
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from sandbox.calls import Refused  # noqa: E402
-from sandbox.rackspace import ACCOUNT, checked_schedule, error, is_full, next_time, position, understand  # noqa: E402
+from sandbox.rackspace import (  # noqa: E402
+    ACCOUNT, checked_regions, checked_schedule, error, is_full, is_true, next_time, position, understand)
 
 WANTED = {"action": "backup", "day_of_week": 0, "hour": 4, "minute": 30}
 
@@ -45,6 +46,18 @@ def test_what_is_left_out_of_an_update_stays() -> None:
 def test_a_schedule_that_cannot_be_is_refused(wrong: object) -> None:
     with pytest.raises(Refused):
         checked_schedule(wrong)
+
+
+@pytest.mark.parametrize("wrong", [["LON"], ["DFW"], ["IAD", "XYZ"], "IAD", {"regions": []}, [None]])
+def test_copies_go_to_other_regions_of_the_same_cloud(wrong: object) -> None:
+    with pytest.raises(Refused):
+        checked_regions(wrong)
+    assert checked_regions(["IAD", "ORD", "IAD"]) == ["ORD", "IAD"]
+    assert checked_regions([]) is None is checked_regions(None)
+
+
+def test_a_flag_may_be_a_text() -> None:
+    assert [is_true(value) for value in (True, 1, "true", "True", False, 0, "false", None)] == [True] * 4 + [False] * 4
 
 
 def test_markers_are_numbers_or_ids() -> None:
