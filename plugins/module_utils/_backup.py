@@ -28,15 +28,27 @@ def engine_name(name):
 
 @dataclass
 class BackupFile:
-    """One downloadable part of a backup. ``id`` is opaque, ``name`` comes from the service and is not to be trusted."""
+    """One downloadable part of a backup. ``id`` is opaque, ``name`` comes from the service and is not to be trusted.
+
+    ``md5`` is the hex digest of exactly this part's bytes, None where the service does not say it.
+    """
 
     id: str
     name: str
     size_bytes: Optional[int] = None
     raw: dict = field(default_factory=dict)
+    md5: Optional[str] = None
 
     def to_result(self):
-        return {"id": self.id, "name": self.name, "size_bytes": self.size_bytes, "raw": self.raw}
+        return {"id": self.id, "name": self.name, "size_bytes": self.size_bytes, "md5": self.md5, "raw": self.raw}
+
+
+@dataclass
+class FileAccess:
+    """Where the bytes of a file are. ``headers`` hold the credential where the address is not enough; both are secret."""
+
+    url: str
+    headers: dict = field(default_factory=dict)
 
 
 @dataclass
@@ -44,12 +56,15 @@ class Backup:
     """One recovery point. Sizes are bytes, None where the service does not say; times are UTC.
 
     ``excluded_tables`` and ``logical`` are what the service shows of the task's options (None: it does not say).
+    ``parent_id`` is the backup that an incremental one builds on. ``shares_file_with`` names other backups for which the
+    service points at the same stored file, so that at most one of them can be what it says.
     """
 
     id: str
     provider: str
     source: str
     series: str
+    name: Optional[str] = None
     engine: Optional[str] = None
     database: Optional[str] = None
     status: str = UNKNOWN
@@ -61,6 +76,8 @@ class Backup:
     message: Optional[str] = None
     excluded_tables: Optional[frozenset] = None
     logical: Optional[bool] = None
+    parent_id: Optional[str] = None
+    shares_file_with: tuple = ()
     raw: dict = field(default_factory=dict)
 
     @property
@@ -77,6 +94,8 @@ class Backup:
             "provider": self.provider,
             "source": self.source,
             "series": self.series,
+            "name": self.name,
+            "parent_id": self.parent_id,
             "engine": self.engine,
             "database": self.database,
             "status": self.status,
@@ -87,6 +106,7 @@ class Backup:
             "restore_status": self.restore_status,
             "location": self.location,
             "message": self.message,
+            "shares_file_with": list(self.shares_file_with),
             "raw": self.raw,
         }
 
@@ -196,3 +216,66 @@ class TaskRequest:
             "logical_backup": self.logical_backup,
         }
         return {key: value for key, value in wanted.items() if value is not None}
+
+
+@dataclass
+class TaskRecord:
+    """A task that the service shows. ``settings`` are what can be wanted of it, in the options' own spelling."""
+
+    id: str
+    settings: dict
+    raw: dict = field(default_factory=dict)
+
+
+@dataclass
+class RunRequest:
+    """A backup to be taken now. None means "not said": it is not sent."""
+
+    name: Optional[str] = None
+    description: Optional[str] = None
+    incremental: Optional[bool] = None
+    parent_id: Optional[str] = None
+    swift_container: Optional[str] = None
+    all_sources: bool = False
+
+
+@dataclass
+class ImportRequest:
+    """A backup that was made elsewhere. Services that fetch it take a ``url``, those that only note it a ``location``.
+
+    ``size`` is in bytes. None means "not said".
+    """
+
+    group: Optional[int] = None
+    engine: Optional[str] = None
+    url: Optional[str] = None
+    location: Optional[str] = None
+    datastore: Optional[str] = None
+    datastore_version: Optional[str] = None
+    name: Optional[str] = None
+    description: Optional[str] = None
+    size: Optional[int] = None
+
+
+@dataclass
+class Source:
+    """Something that a service backs up, for an inventory."""
+
+    id: str
+    name: Optional[str] = None
+    engine: Optional[str] = None
+    version: Optional[str] = None
+    environment: Optional[str] = None
+    status: Optional[str] = None
+    raw: dict = field(default_factory=dict)
+
+    def to_result(self):
+        return {
+            "id": self.id,
+            "name": self.name,
+            "engine": self.engine,
+            "version": self.version,
+            "environment": self.environment,
+            "status": self.status,
+            "raw": self.raw,
+        }

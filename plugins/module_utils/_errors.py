@@ -52,14 +52,15 @@ class UnsupportedError(BackupError):
 
 
 class MissingLibraryError(BackupError):
-    """A Python library of the controller is missing. ``library`` is its name on PyPI."""
+    """A Python library of the controller is missing. ``library`` is its name on PyPI, ``feature`` what alone needs it."""
 
     code = "missing_library"
 
-    def __init__(self, library, traceback=None):
+    def __init__(self, library, traceback=None, feature=None):
+        needed = "%s needs it. Install it" % feature if feature else "Install what this collection needs"
         super().__init__(
-            "The Python library %s is missing on the controller, in the Python that runs Ansible. Install what this "
-            "collection needs there: %s -m pip install requests cronsim" % (library, sys.executable),
+            "The Python library %s is missing on the controller, in the Python that runs Ansible. %s there: "
+            "%s -m pip install %s" % (library, needed, sys.executable, library if feature else "requests cronsim"),
             library=library,
         )
         self.library = library

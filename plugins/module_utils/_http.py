@@ -53,7 +53,7 @@ USER_AGENT = "restorable.backups (Ansible collection)"
 # Requests of one task under way at once: enough to hide latency, few enough not to look like an attack.
 MAX_PARALLEL = 32
 # Statuses after which asking again may help. 503 is looked at more closely.
-_RETRIED = frozenset((408, 429, 500, 502, 503, 504))
+_RETRIED = frozenset((408, 413, 429, 500, 502, 503, 504))
 _BACKOFF_START, _BACKOFF_LIMIT = 0.5, 20.0
 # A service that asks for more patience than this is reported instead of waited for.
 RETRY_AFTER_LIMIT = 120.0
@@ -105,14 +105,20 @@ class Answer:
 
 
 @lru_cache(maxsize=8)
-def _tls_context(validate_certs, authorities):
+def _tls_context(validate_certs, authorities, client_cert=None):
     """The TLS settings for ``authorities``, the path of a bundle or a folder of certificates.
 
-    Reading the usual bundle takes longer than a whole call, so it happens once for a process and those forked from it.
+    ``client_cert`` is a pair of paths: our own certificate, and its key (None: in the same file). Reading the usual bundle
+    takes longer than a whole call, so it happens once for a process and those forked from it.
     """
+    context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED if validate_certs else ssl.CERT_NONE)
+    if client_cert is not None:
+        try:
+            context.load_cert_chain(*client_cert)
+        except OSError as error:
+            raise OptionError("client_cert", "%s cannot be used: %s" % (client_cert[0], error.strerror or error))
     if not validate_certs:
-        return create_urllib3_context(cert_reqs=ssl.CERT_NONE)
-    context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
+        return context
     try:
         if os.path.isdir(authorities):
             context.load_verify_locations(capath=authorities)
@@ -147,11 +153,27 @@ class _TlsAdapter(HTTPAdapter):
         """The context says it all."""
 
 
+class _Fixed:
+    """A credential that cannot be renewed."""
+
+    def __init__(self, pair):
+        self._pair = pair
+
+    def header(self):
+        return self._pair
+
+    def renew(self, _value):
+        return False
+
+
 class HttpClient:
     """Asks one API. Safe to use from several threads.
 
-    ``credential`` is a (header, value) pair. Timeouts are seconds for connecting and for each read.
-    GETs are retried with jittered backoff; POST and every other write is sent once, ever.
+    ``credential`` is a (header, value) pair, None for none, or an object whose ``header()`` gives that pair and whose
+    ``renew(value)`` gets another one in place of a refused value (True where there is one): asked once for a refused read.
+    ``problem_of(call, response)`` is the service's own way to read an error; None from it means the usual one.
+    Timeouts are seconds for connecting and for each read. Reads are retried with jittered backoff; POST and every other
+    write is sent once, ever.
     """
 
     def __init__(
@@ -164,6 +186,8 @@ class HttpClient:
         validate_certs=True,
         ca_path=None,
         on_response=None,
+        problem_of=None,
+        client_cert=None,
         sleep=time.sleep,
     ):
         if requests is None:
@@ -171,18 +195,19 @@ class HttpClient:
         self.base_url = base_url.rstrip("/")
         self.timeout, self.retries = timeout, retries
         self._on_response, self._sleep = on_response, sleep
+        self._problem_of = problem_of
+        self._credential = credential if hasattr(credential, "header") else _Fixed(credential)
         self._slots = threading.BoundedSemaphore(MAX_PARALLEL)
         # Requests are made and sent without a Session: that would look for proxies and a bundle of authorities again
         # for every call, keep cookies, follow redirects, and put what ~/.netrc holds in place of our credential.
         self._headers = dict(default_headers())
         self._headers.update({"User-Agent": USER_AGENT, "Accept": "application/json"})
         self._headers.update(headers or {})
-        self._headers.update([credential])
         self._proxies = get_environ_proxies(self.base_url)
         # None: as the TLS context says. True would bring in the authorities of requests again.
         self._verify = None if validate_certs else False
         if self.base_url.startswith("https:"):
-            context = _tls_context(bool(validate_certs), ca_path or _authorities())
+            context = _tls_context(bool(validate_certs), ca_path or _authorities(), client_cert)
             self._adapter = _TlsAdapter(context, pool_maxsize=MAX_PARALLEL)
         else:
             self._adapter = HTTPAdapter(pool_maxsize=MAX_PARALLEL)
@@ -190,47 +215,77 @@ class HttpClient:
     def get(self, path, params=None):
         """GET with retries. Returns an Answer; raises ApiError and its kinds."""
         call = "GET %s" % path
-        for attempt in range(self.retries + 1):
+        return self._decode(call, self._read("GET", path, params))
+
+    def head(self, path, params=None):
+        """HEAD with retries. Returns an Answer without data; raises ApiError and its kinds."""
+        response = self._read("HEAD", path, params)
+        self._refuse_redirect("HEAD %s" % path, response)
+        return Answer(None, response.headers, response.status_code)
+
+    def post(self, path, body=None, params=None, empty=False):
+        """POST once. Raises OutcomeUnknownError where the service may have acted though no good answer came.
+
+        ``empty``: an answer without a body is a good one.
+        """
+        return self._write("POST", path, body, params, empty)
+
+    def put(self, path, body=None, params=None, empty=False):
+        """PUT, as ``post``."""
+        return self._write("PUT", path, body, params, empty)
+
+    def delete(self, path, params=None):
+        """DELETE, as ``post``; its answer may be empty."""
+        return self._write("DELETE", path, None, params, True)
+
+    def _read(self, method, path, params):
+        call = "%s %s" % (method, path)
+        attempt, renewed = 0, False
+        while True:
             last = attempt == self.retries
             try:
-                response = self._send("GET", path, params=params)
+                response, credential = self._send(method, path, params=params)
             except requests.exceptions.RequestException as error:
                 problem = self._connection_problem(call, error)
                 if last or not isinstance(problem, UnavailableError):
                     raise problem
                 self._sleep(backoff(attempt))
+                attempt += 1
                 continue
             if response.status_code < 400:
-                return self._decode(call, response)
-            problem = error_of(call, response)
-            if response.status_code not in _RETRIED or isinstance(problem, UnsupportedError) or last:
+                return response
+            problem = self._problem(call, response)
+            if response.status_code == 401 and not renewed and self._credential.renew(credential):
+                renewed = True
+                continue
+            if last or not isinstance(problem, UnavailableError) or response.status_code not in _RETRIED:
                 raise problem
             asked = retry_after(response.headers)
             if asked is not None and asked > RETRY_AFTER_LIMIT:
                 problem.message += " (it asks to wait %s)" % format_duration(asked)
                 raise problem
             self._sleep(backoff(attempt) if asked is None else asked + random.uniform(0, 0.5))
+            attempt += 1
 
-    def post(self, path, body):
-        """POST once. Raises OutcomeUnknownError where the service may have acted though no good answer came."""
-        call = "POST %s" % path
+    def _write(self, method, path, body, params, empty):
+        call = "%s %s" % (method, path)
         try:
-            response = self._send("POST", path, json=body)
+            response, _credential = self._send(method, path, params=params, json=body)
         except requests.exceptions.RequestException as error:
             problem = self._connection_problem(call, error)
             if problem.code in ("unavailable", "tls") and not _never_sent(error):
                 raise OutcomeUnknownError("%s; the request may have been carried out" % problem.message, call=call)
             raise problem
         if response.status_code >= 400:
-            problem = error_of(call, response)
-            unclear = response.status_code == 408 or (
-                response.status_code >= 500 and problem.code not in ("throttled", "unsupported")
-            )
+            problem = self._problem(call, response)
+            unclear = isinstance(problem, UnavailableError) and problem.code != "throttled"
             if unclear:
                 raise OutcomeUnknownError(
                     "%s; the request may have been carried out" % problem.message, status=response.status_code, call=call
                 )
             raise problem
+        if empty and not response.content.strip() and response.status_code < 300:
+            return Answer(None, response.headers, response.status_code)
         try:
             return self._decode(call, response)
         except ApiError as problem:
@@ -239,23 +294,30 @@ class HttpClient:
                 "%s; the request may have been carried out" % problem.message, status=response.status_code, call=call
             )
 
-    def _prepare(self, method, path, **content):
+    def _problem(self, call, response):
+        own = self._problem_of(call, response) if self._problem_of else None
+        return own or error_of(call, response)
+
+    def _prepare(self, method, path, credential, **content):
         request = requests.PreparedRequest()
-        request.prepare(method, self.base_url + path, headers=self._headers, **content)
+        headers = dict(self._headers, **dict([credential])) if credential else self._headers
+        request.prepare(method, self.base_url + path, headers=headers, **content)
         request.headers["Request-Id"] = str(uuid.uuid4())
         return request
 
     def _send(self, method, path, **content):
-        request = self._prepare(method, path, **content)
+        """(response, the credential's value that went with the request)."""
+        credential = self._credential.header()
+        request = self._prepare(method, path, credential, **content)
         with self._slots:
             response = self._adapter.send(request, timeout=self.timeout, verify=self._verify, proxies=self._proxies)
             response.content  # pylint: disable=pointless-statement  # reads it, and so gives the connection back
         if self._on_response:
             self._on_response(response)
-        return response
+        return response, credential and credential[1]
 
     @staticmethod
-    def _decode(call, response):
+    def _refuse_redirect(call, response):
         if 300 <= response.status_code < 400:
             target = urlsplit(response.headers.get("Location") or "").hostname
             raise ApiError(
@@ -264,6 +326,10 @@ class HttpClient:
                 code="redirected",
                 status=response.status_code,
             )
+
+    @classmethod
+    def _decode(cls, call, response):
+        cls._refuse_redirect(call, response)
         try:
             return Answer(json.loads(response.content), response.headers, response.status_code)
         except ValueError:
@@ -311,7 +377,7 @@ def warm_up():
         client = HttpClient("https://localhost", ("Authorization", "none"))
     except BackupError:
         return  # a library or a bundle is missing: the request that needs it will say so
-    client._prepare("GET", "/", params={"page": 1})  # pylint: disable=protected-access
+    client._prepare("GET", "/", ("Authorization", "none"), params={"page": 1})  # pylint: disable=protected-access
     "localhost".encode("idna")
 
 
@@ -339,9 +405,9 @@ def error_of(call, response):
     about = {"status": status, "call": call}
     if status in (401, 402, 403):
         hint = {
-            401: "the token is not accepted: check api_token",
+            401: "the credential is not accepted: check api_token, or what stands in for it",
             402: "the account's trial or plan has ended",
-            403: "the token's scope or the account does not allow this",
+            403: "the credential's scope, its role or the account does not allow this",
         }[status]
         return AuthError("%s (%s)" % (message, hint), code=word or "refused", **about)
     if status == 404:
@@ -350,6 +416,11 @@ def error_of(call, response):
         return UnsupportedError("%s (the service does not offer this call)" % message, **about)
     if status == 429 or (status == 503 and (word == "throttled" or "throttl" in text.lower())):
         return UnavailableError("%s (request limit reached)" % message, code="throttled", **about)
+    if status == 413:
+        # OpenStack: with Retry-After too many requests at a time, without it too many things.
+        if response.headers.get("Retry-After"):
+            return UnavailableError("%s (request limit reached)" % message, code="throttled", **about)
+        return ApiError("%s (a quota of the account is used up)" % message, code="over_limit", **about)
     if status == 408 or status >= 500:
         return UnavailableError(message, **about)
     return ApiError(message, code=word or "api_error", **about)
@@ -366,6 +437,11 @@ def said_of(response):
         except ValueError:
             data = None
         if isinstance(data, dict):
+            if len(data) == 1:
+                # OpenStack: {"itemNotFound": {"code": 404, "message": ...}}, or the same in "error" with a title
+                name, inner = next(iter(data.items()))
+                if isinstance(inner, dict):
+                    data = dict(inner, error=inner.get("title") or name)
             lines = [data.get(key) for key in ("details", "error_description", "message", "Error", "error")]
             text = next((str(line) for line in lines if line), "")
             # It becomes the code of a failure: only what looks like a word is one.

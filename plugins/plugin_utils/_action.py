@@ -11,8 +11,10 @@ both are done here, and every typed error becomes a failed result here.
 
 from __future__ import annotations
 
+import os
 import re
 
+from ansible import constants as C
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
@@ -21,8 +23,8 @@ from ansible.utils.display import Display
 from ..module_utils._errors import BackupError, MissingLibraryError
 from ..module_utils._http import warm_up
 from ..module_utils._operations import Context
-from ..module_utils._options import HOST_OPTIONS, check_shared
-from ..module_utils._providers import connect
+from ..module_utils._options import PROVIDER_OPTIONS, check_shared, complete, secrets_in
+from ..module_utils._providers import PROVIDERS, Surroundings, connect
 
 display = Display()
 _HIDDEN = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
@@ -60,9 +62,15 @@ class ControllerAction(ActionBase):
         del tmp
         warnings, secrets = [], set()
         try:
-            params, secrets = self._validated(task_vars or {})
+            environment = self._environment()
+            params, secrets = self._validated(task_vars or {}, environment)
             register_secrets(secrets)
-            provider = connect(params, warnings.append)
+
+            def learn(secret):
+                secrets.add(secret)
+                register_secrets([secret])
+
+            provider = connect(params, Surroundings(warnings.append, environment, C.DEFAULT_LOCAL_TMP, learn))
             context = Context(
                 check_mode=self._task.check_mode,
                 warn=warnings.append,
@@ -77,14 +85,25 @@ class ControllerAction(ActionBase):
             result["warnings"] = list(dict.fromkeys(result.get("warnings", []) + warnings))
         return without_secrets(result, secrets)
 
-    def _validated(self, task_vars):
+    def _validated(self, task_vars, environment):
         """(validated options, secrets found in them)."""
         spec = self.spec["argument_spec"]
-        arguments = self._with_host_variables(self._task.args.copy(), spec, task_vars)
-        if self._task.environment and any(self._task.environment):
-            arguments = self._with_task_environment(arguments, spec)
+        arguments = self._task.args.copy()
+        if "provider" in spec:
+            variables = _HostVariables(task_vars, self._templar)
+            arguments.setdefault("provider", variables.get("protect_provider") or PROVIDER_OPTIONS["provider"]["default"])
+            provider = PROVIDERS.get(arguments["provider"])
+            if provider is not None:  # else the validation below says which there are
+                arguments = complete(arguments, spec, provider.options, variables, environment)
+        for option, about in spec.items():
+            if "fallback" in about and option not in arguments:
+                # The task's own environment reaches a module, but not an action plugin.
+                found = next((environment[name] for name in about["fallback"][1] if name in environment), None)
+                if found is not None:
+                    arguments[option] = found
         validation = self._validator.validate(arguments)
         secrets = {text for text in validation._no_log_values if text}  # pylint: disable=protected-access  # no public way to them
+        secrets |= secrets_in({option: arguments.get(option) for option in ("auth", "cloud")})
         if validation.error_messages:
             raise BackupError(
                 "Invalid options: %s" % hide("; ".join(validation.error_messages), secrets), code="bad_option"
@@ -93,33 +112,24 @@ class ControllerAction(ActionBase):
         check_shared(params)
         return params, secrets | signatures_of(secrets)
 
-    def _with_host_variables(self, arguments, spec, task_vars):
-        """Options that say what is backed up and how it is reached, from the variables that the role reads too.
-
-        So one inventory serves the role, other playbooks and ad-hoc commands.
-        """
-        for option in HOST_OPTIONS:
-            variable = "protect_" + option
-            if task_vars.get(variable) is None or _is_given(option, spec, arguments):
-                continue
-            if option != "source" or not _is_given("sources", spec, arguments):
-                arguments[option] = self._templar.template(task_vars[variable])
-        return arguments
-
-    def _with_task_environment(self, arguments, spec):
-        """Options from the task's own ``environment``, which would reach a module but not an action plugin."""
+    def _environment(self):
+        """The variables of the environment: the controller's own, and those of the task on top."""
+        if not (self._task.environment and any(self._task.environment)):
+            return os.environ
         environment = {}
         self._compute_environment_string(environment)
-        for option, about in spec.items():
-            names = about["fallback"][1] if "fallback" in about else ()
-            value = next((environment[name] for name in names if name in environment), None)
-            if value is not None and not _is_given(option, spec, arguments):
-                arguments[option] = value
-        return arguments
+        return dict(os.environ, **{name: str(value) for name, value in environment.items()})
 
 
-def _is_given(option, spec, arguments):
-    return any(name in arguments for name in [option] + list(spec.get(option, {}).get("aliases", ())))
+class _HostVariables:
+    """The variables of the task's host, each templated when it is asked for."""
+
+    def __init__(self, task_vars, templar):
+        self._task_vars, self._templar = task_vars, templar
+
+    def get(self, name):
+        value = self._task_vars.get(name)
+        return None if value is None else self._templar.template(value)
 
 
 def signatures_of(secrets):

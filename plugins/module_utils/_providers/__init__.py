@@ -7,15 +7,15 @@
 
 from __future__ import annotations
 
-from ._base import Listing, Provider
+from ._base import FACTS, OPERATIONS, Listing, Option, Provider, Surroundings
 from .cloud66 import Cloud66
 
 PROVIDERS = {provider.name: provider for provider in (Cloud66,)}
 
 
-def connect(params, on_warning):
+def connect(params, around):
     """The provider that the options ask for, ready to be used; nothing has been sent yet."""
-    return PROVIDERS[params["provider"]].from_options(params, on_warning)
+    return PROVIDERS[params["provider"]].from_options(params, around)
 
 
-__all__ = ("PROVIDERS", "Listing", "Provider", "connect")
+__all__ = ("FACTS", "OPERATIONS", "PROVIDERS", "Listing", "Option", "Provider", "Surroundings", "connect")

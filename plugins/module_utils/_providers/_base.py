@@ -8,8 +8,69 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any, Callable, Mapping, Optional
 
-from .._errors import UnsupportedError
+from .._errors import OptionError, UnsupportedError
+
+# What a provider may be able to do, in the words of its methods, with what needs it. docs/providers.md is made of this.
+OPERATIONS = {
+    "list": "`backup_info`, `backup_check`, and whatever looks before it acts",
+    "get": "`backup_info` and `backup_file_fetch` with `id`, waiting",
+    "files": "`backup_info` with `files`, `backup_file_fetch`",
+    "fetch": "`backup_file_fetch`",
+    "sources": "the inventory plugin `sources`",
+    "schedule": "`backup_task`",
+    "unschedule": "`backup_task` with `state: absent`",
+    "run": "`backup_run`",
+    "import": "`backup_import`",
+    "delete": "`backup_run` with `state: absent`",
+}
+# What the service may say of a backup.
+FACTS = {
+    "sizes": "`size_bytes`, `min_size`, `max_size_drop`",
+    "verified": "`verify_status`, `require_verified`",
+    "restore_status": "`restore_status`",
+}
+# How the operations are spoken of in a message: "provider x cannot ...".
+_IN_WORDS = {
+    "list": "list backups",
+    "get": "show a single backup",
+    "files": "list the files of a backup",
+    "fetch": "hand out the files of a backup",
+    "sources": "list what it backs up",
+    "schedule": "create a schedule",
+    "unschedule": "remove a schedule",
+    "run": "take a backup on request",
+    "import": "import a backup",
+    "delete": "delete a backup",
+}
+
+
+@dataclass(frozen=True)
+class Option:
+    """A connection option as one provider has it: its own default, and the variables that stand in for it, best first."""
+
+    default: Any = None
+    env: tuple = ()
+
+
+def _ignore(_text):
+    """For those who are told nothing."""
+
+
+@dataclass
+class Surroundings:
+    """What a provider may use of the controller.
+
+    ``environment`` is the process's own with that of the task on top. ``private_dir`` is a folder that only this user may
+    enter, shared by all processes of this run and removed at its end (None: there is none). ``hide`` takes a secret that
+    no option held, so that it is kept out of every output.
+    """
+
+    warn: Callable = _ignore
+    environment: Mapping = field(default_factory=dict)
+    private_dir: Optional[str] = None
+    hide: Callable = _ignore
 
 
 @dataclass
@@ -21,30 +82,48 @@ class Listing:
 
 
 class Provider:
-    """Base of the providers. ``capabilities`` names the operations below that the API can do.
+    """Base of the providers. ``capabilities`` names the OPERATIONS that the API can do and the FACTS that it tells.
 
     Sizes are bytes, times aware UTC datetimes. Every call raises the kinds of ApiError.
     """
 
     name = ""
+    title = ""
     capabilities = frozenset()
+    # The connection options that it has, beside those that all share.
+    options = {}
+    # What a source is, for messages and docs.
+    source_words = "a source"
     # Engines a task may be asked for; empty where the API's own word is unknown to us.
     engines = ()
     # Operation -> one sentence: what works instead.
     instead = {}
+    # Operation -> those options of its module that not every provider has, and this one does.
+    understands = {}
+    # "record": a task can be read and changed. "order": it can only be asked for, and seen by what it makes.
+    task_kind = "order"
 
     def require(self, operation):
         """Raise UnsupportedError, before any request, for what this API cannot do."""
         if operation not in self.capabilities:
+            hint = self.instead.get(operation)
             raise UnsupportedError(
-                "provider %s cannot %s%s"
-                % (self.name, operation.replace("_", " "), ": " + self.instead[operation] if operation in self.instead else ""),
+                "provider %s cannot %s%s" % (self.name, _IN_WORDS[operation], ": " + hint if hint else ""),
                 provider=self.name,
                 operation=operation,
             )
 
+    def check_understood(self, operation, params, options):
+        """Raise OptionError for an option that is set, of those that only some providers have, and not this one."""
+        known = self.understands.get(operation, ())
+        for option in options:
+            if params.get(option) not in (None, False) and option not in known:
+                what = "it has " + ", ".join(known) if known else "it has none of this kind"
+                raise OptionError(option, "provider %s has no such option (%s)" % (self.name, what))
+
     @classmethod
-    def from_options(cls, params, on_warning):
+    def from_options(cls, params, around):
+        """The provider for these options. Nothing is sent yet."""
         raise NotImplementedError
 
     @property
@@ -52,8 +131,10 @@ class Provider:
         """What tells one account of one service from another, without a secret: part of a marker's key."""
         raise NotImplementedError
 
-    def list_backups(self, source, group=None, engine=None):
-        """A Listing of all pages. ``group`` and ``engine`` narrow it where the API can."""
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def list_backups(self, source, group=None, engine=None, datastore=None):
+        """A Listing of all pages. The options narrow it where the API can."""
         raise NotImplementedError
 
     def get_backup(self, source, backup_id):
@@ -63,18 +144,52 @@ class Provider:
         """The BackupFiles in the order in which they make up the backup."""
         raise NotImplementedError
 
-    def file_url(self, source, backup_id, file_id):
-        """A URL that needs no credential and may expire within minutes: a secret."""
+    def file_access(self, source, backup_id, file):
+        """A FileAccess for one of ``list_files``. It may expire within minutes."""
         raise NotImplementedError
+
+    def list_sources(self):
+        """The Sources of the account."""
+        raise NotImplementedError
+
+    # -- writing ---------------------------------------------------------------------------------------------------
 
     def create_task(self, source, request):
         """Send the TaskRequest, once. Returns the service's message. Raises OutcomeUnknownError in doubt."""
         raise NotImplementedError
 
-    def import_backup(self, source, group, engine, url):
-        """Ask for the import, once. Returns the service's message. Raises OutcomeUnknownError in doubt."""
+    def wanted_task(self, params, current):
+        """The settings that a task should have, of the options and of the TaskRecord that is there. Sends nothing."""
         raise NotImplementedError
 
-    def list_sources(self):
-        """The sources of the account, as dicts with at least ``id`` and ``name``."""
+    def read_task(self, source):
+        """The TaskRecord of a source, None without one."""
+        raise NotImplementedError
+
+    def write_task(self, source, current, settings):
+        """Create the task (``current`` None) or change it; the TaskRecord as it is then."""
+        raise NotImplementedError
+
+    def delete_task(self, source, current):
+        raise NotImplementedError
+
+    def run_task_now(self, source, current):
+        raise NotImplementedError
+
+    def run_backup(self, source, request):
+        """Send the RunRequest, once. The new Backup, or None where the service does not name it."""
+        raise NotImplementedError
+
+    def delete_backup(self, source, backup_id):
+        raise NotImplementedError
+
+    def find_imported(self, request):
+        """The Backup that an ImportRequest has led to before, None without one; for services that show it."""
+        raise NotImplementedError
+
+    def import_backup(self, source, request):
+        """Send the ImportRequest, once. The new Backup where the service shows it, else its message.
+
+        Raises OutcomeUnknownError in doubt.
+        """
         raise NotImplementedError
