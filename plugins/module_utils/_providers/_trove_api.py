@@ -1,0 +1,382 @@
+# Copyright (c) 2026, Restorable Backups contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: no promise of stability is made to others.
+"""What OpenStack Trove and Rackspace Cloud Databases have in common: API v1.0 with its backups, instances and pages."""
+
+from __future__ import annotations
+
+import math
+import re
+import threading
+import time
+from urllib.parse import parse_qs, quote, urlsplit
+
+from .._backup import FAILED, OK, RUNNING, UNKNOWN, Backup, Source, engine_name
+from .._errors import ApiError, AuthError, NotFoundError, OptionError, OutcomeUnknownError
+from .._http import said_of
+from .._values import none_if_null, parse_time
+from ._base import Listing, Provider
+from ._swift import ObjectStore
+
+ALL = "*"
+GB = 1 << 30
+# Enough for 10 million records of Trove and 200,000 of Rackspace.
+MAX_PAGES = 10000
+# Pages in a row without a record that was not seen before, after which a list is held to go in circles.
+_MAX_REPEATS = 3
+# Names that are shown where one was not found.
+_MAX_SHOWN = 10
+
+_STATUS = {
+    "COMPLETED": OK,
+    "RESTORED": OK,
+    "FAILED": FAILED,
+    "DELETE_FAILED": FAILED,
+    "COPY_ERROR": FAILED,
+    "NEW": RUNNING,
+    "BUILDING": RUNNING,
+    "SAVING": RUNNING,
+}
+_UUID = re.compile(r"^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$", re.I)
+
+
+class TroveApi(Provider):
+    """The calls that both services have, with their oddities. A subclass says where the account is and what else it can."""
+
+    engines = ("mysql", "mariadb", "percona", "postgresql")
+    source_words = "the id or the name of an instance; * for all backups of the account"
+    # The type of the service in the catalog, and how many records are asked for at a time.
+    service = "database"
+    page_size = 1000
+
+    def __init__(self, access, address):
+        self._access, self._address = access, address
+        self._store = ObjectStore(access)
+        self._lock = threading.Lock()
+        self._made = None
+        self._ids = {}
+
+    @property
+    def address(self):
+        return self._address
+
+    @property
+    def _client(self):
+        with self._lock:
+            if self._made is None:
+                self._made = self._access.client(self.service, problem_of)
+            return self._made
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def list_backups(self, source, group=None, engine=None, datastore=None):
+        path, params = self._place(source)
+        try:
+            records, warnings = self._pages(path, dict(params, datastore=datastore), ("backups", "backup"))
+        except NotFoundError:
+            if datastore is None:
+                raise
+            known = [str(record.get(key)) for record in self._datastores() for key in ("name", "id")]
+            if datastore in known:
+                raise
+            return Listing([], ["there is no datastore %s; there are: %s" % (datastore, _shown(known[::2]))])
+        if not records and datastore is None and source != ALL:
+            self._check_instance(source)
+        return Listing([self._backup(record) for record in records], warnings)
+
+    def get_backup(self, source, backup_id):
+        record = self._one(self._client.get(path_of("backups", backup_id)).data, "backup")
+        backup = self._backup(record)
+        if source and source != ALL and backup.source not in ("", self.instance_id(source)):
+            raise NotFoundError("Backup %s is not one of %s, but of %s" % (backup_id, source, backup.source))
+        return backup
+
+    def list_children(self, source, backup_id):
+        """The backups that build on this one, directly or not: they go when it goes."""
+        found, parents = [], {backup_id}
+        backups = sorted(self.list_backups(source).backups, key=lambda backup: backup.created_at is None)
+        while True:
+            children = [b for b in backups if b.parent_id in parents and b.id not in parents]
+            if not children:
+                return found
+            found += children
+            parents.update(child.id for child in children)
+
+    def list_files(self, source, backup_id):
+        backup = self.get_backup(source, backup_id)
+        if not backup.location:
+            status = backup.raw.get("status")
+            raise ApiError("Backup %s has no file (its status is %s)" % (backup_id, status), code="no_file")
+        return self._store.files(backup.location)
+
+    def file_access(self, source, backup_id, file):
+        return self._store.file_access(file)
+
+    def list_sources(self):
+        records, _warnings = self._pages("/instances", {}, ("instances",))
+        sources = []
+        for record in records:
+            datastore = record.get("datastore") if isinstance(record.get("datastore"), dict) else {}
+            sources.append(
+                Source(
+                    id=str(record["id"]),
+                    name=_text(record.get("name")),
+                    engine=_engine(datastore),
+                    version=_text(datastore.get("version")),
+                    status=_text(record.get("status")),
+                    raw=record,
+                )
+            )
+        return sources
+
+    def instance_id(self, source):
+        """The id of an instance that is given by its id or its name. The service is asked once for a name."""
+        if _UUID.match(source):
+            return source
+        if source not in self._ids:
+            sources = self.list_sources()
+            ids = [found.id for found in sources if source in (found.name, found.id)]
+            if len(ids) > 1:
+                raise OptionError("source", "%d instances have the name %s; give one's id: %s"
+                                  % (len(ids), source, _shown(ids)))  # fmt: skip
+            if not ids:
+                raise NotFoundError(
+                    "There is no instance %s; there are: %s" % (source, _shown([found.name or found.id for found in sources]))
+                )
+            self._ids[source] = ids[0]
+        return self._ids[source]
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def run_backup(self, source, request):
+        return self._create(self.run_body(source, request))
+
+    def run_body(self, source, request):
+        """What is asked for: only what was said, as some servers refuse what they do not know."""
+        body = {
+            "instance": self.instance_id(source),
+            "name": request.name or time.strftime("ansible-%Y-%m-%dT%H-%M-%SZ", time.gmtime()),
+            "description": request.description,
+            "incremental": None if request.incremental is None else int(request.incremental),
+            "parent_id": request.parent_id,
+            "swift_container": request.swift_container,
+        }
+        return {key: value for key, value in body.items() if value is not None}
+
+    def delete_backup(self, source, backup_id):
+        """Ask for the backup to be deleted, and those that build on it with it. It goes a while later."""
+        try:
+            self._client.delete(path_of("backups", backup_id))
+        except OutcomeUnknownError:
+            # Trove answers 500 for a backup that is still running.
+            try:
+                backup = self.get_backup(ALL, backup_id)
+            except NotFoundError:
+                return
+            if backup.status == RUNNING:
+                raise ApiError(
+                    "Backup %s cannot be deleted while it is running (its status is %s)" % (backup_id, backup.raw.get("status")),
+                    code="running",
+                )
+            raise
+
+    def _create(self, body):
+        answer = self._client.post("/backups", {"backup": body})
+        try:
+            return self._backup(self._one(answer.data, "backup"))
+        except ApiError as error:
+            raise OutcomeUnknownError("POST /backups: %s; the request may have been carried out" % error.message)
+
+    # -- what may differ -------------------------------------------------------------------------------------------
+
+    def _place(self, source):
+        """(path, parameters) of the list of a source's backups."""
+        return "/backups", {} if source == ALL else {"instance_id": self.instance_id(source)}
+
+    def _source_of(self, record):
+        """The source of a backup. One that was imported has none."""
+        return _text(record.get("instance_id")) or ""
+
+    def _check_instance(self, source):
+        """Raise NotFoundError for a source without backups that does not exist either: most likely it is misspelt."""
+        number = self.instance_id(source)
+        try:
+            self._client.get(path_of("instances", number))
+        except NotFoundError:
+            raise NotFoundError("There is no instance %s, and no backup of one" % source)
+        except ApiError:
+            pass  # not to be known is no reason to fail: the list itself was answered
+
+    # -- records ---------------------------------------------------------------------------------------------------
+
+    def _backup(self, record):
+        number = self._id(record)
+        source = self._source_of(record)
+        datastore = record.get("datastore") if isinstance(record.get("datastore"), dict) else {}
+        status = _text(record.get("status"))
+        return Backup(
+            id=number,
+            provider=self.name,
+            source=source,
+            series="%s/%s" % (source or "imported", _text(datastore.get("type")) or "unknown"),
+            name=_text(record.get("name")),
+            engine=_engine(datastore),
+            status=_STATUS.get(status.upper(), UNKNOWN) if status else UNKNOWN,
+            created_at=_moment(record.get("created")),
+            size_bytes=_bytes(record.get("size")),
+            location=_text(record.get("locationRef")),
+            parent_id=_text(record.get("parent_id")),
+            raw=record,
+        )
+
+    def _one(self, data, name):
+        """The record in an answer's envelope."""
+        record = data.get(name) if isinstance(data, dict) else None
+        if not isinstance(record, dict):
+            raise self._bad_shape("JSON that does not hold a %s" % name)
+        self._id(record)
+        return record
+
+    def _id(self, record):
+        number = none_if_null(record.get("id"))
+        if number is None or isinstance(number, (bool, dict, list)):
+            raise self._bad_shape("a record without an id")
+        return str(number)
+
+    def _bad_shape(self, what):
+        return ApiError("%s answered with %s" % (self.title, what), code="bad_shape")
+
+    def _datastores(self):
+        data = self._client.get("/datastores").data
+        records = data.get("datastores") if isinstance(data, dict) else None
+        if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
+            raise self._bad_shape("JSON that is not a list of datastores")
+        return records
+
+    # -- pages -----------------------------------------------------------------------------------------------------
+
+    def _pages(self, path, params, names):
+        """All records of a list, each once, in page order, and warnings.
+
+        Only the marker of a link is used: the address in it is often wrong, and always https. It may be a number of records
+        to pass or the id of the last one. While pages are read records move between them, so some are seen twice.
+        """
+        records, known, warnings = [], set(), []
+        query = {key: value for key, value in params.items() if value is not None}
+        query["limit"] = self.page_size
+        markers, repeats = {None}, 0
+        while True:
+            data = self._client.get(path, query).data
+            page = self._page(data, names)
+            if page is None:
+                warnings.append("%s answered null in place of a list" % path)
+            new = 0
+            for record in page or ():
+                number = self._id(record)
+                if number not in known:
+                    known.add(number)
+                    records.append(record)
+                    new += 1
+            marker = _next_marker(data)
+            if marker is None:
+                return records, warnings
+            repeats = 0 if new else repeats + 1
+            if marker in markers or repeats >= _MAX_REPEATS or len(markers) >= MAX_PAGES:
+                raise ApiError(
+                    "GET %s goes in circles: page %d announces another after marker %s that brings nothing new; no list is "
+                    "taken as complete" % (path, len(markers), marker),
+                    code="paging",
+                )
+            markers.add(marker)
+            query = dict(query, marker=marker)
+
+    def _page(self, data, names):
+        """The records of a page, None for null."""
+        records = data
+        if isinstance(data, dict):
+            name = next((name for name in names if name in data), None)
+            if name is None:
+                raise self._bad_shape("JSON that holds no %s" % names[0])
+            records = data[name]
+        if records is None:
+            return None
+        if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
+            raise self._bad_shape("something else than a list of %s" % names[0])
+        return records
+
+
+def problem_of(call, response):
+    """What an error means where it is not what its status says."""
+    status, (_word, text) = response.status_code, said_of(response)
+    if status == 401 and "account not accessible" in text:
+        return AuthError(
+            "%s answered 401: %s. The token itself is good: the project has no usable account in the object store, or the "
+            "user's role may not use it" % (call, text.rstrip(".")),
+            code="no_object_store",
+            status=status,
+        )
+    if status == 403 and "html" in (response.headers.get("Content-Type") or "").lower():
+        return AuthError(
+            "%s answered 403: the token is not for the project of this address; check project and region" % call,
+            code="other_project",
+            status=status,
+        )
+    if status == 422 and call == "POST /backups":
+        # "... is not currently available for an action to be performed (status was BACKUP)."
+        doing = re.search(r"status was (\w+)", text)
+        busy = doing is not None and doing.group(1) != "BACKUP"
+        return ApiError("%s: %s" % (call, text), code="instance_busy" if busy else "already_running", status=status)
+    return None
+
+
+def path_of(*parts):
+    return "".join("/" + quote(str(part), safe="") for part in parts)
+
+
+def _next_marker(data):
+    """The marker in a page's link to the next one, None on the last page."""
+    links = data.get("links") if isinstance(data, dict) else None
+    for link in links if isinstance(links, list) else ():
+        if isinstance(link, dict) and link.get("rel") == "next":
+            try:
+                markers = parse_qs(urlsplit(str(link.get("href"))).query).get("marker")
+            except ValueError:
+                markers = None
+            if not markers:
+                raise ApiError("The link to the next page holds no marker; no list is taken as complete", code="paging")
+            return markers[-1]
+    return None
+
+
+def _shown(names):
+    return (", ".join(sorted(names)[:_MAX_SHOWN]) + (", ..." if len(names) > _MAX_SHOWN else "")) or "none"
+
+
+def _text(value):
+    value = none_if_null(value)
+    return None if value is None else str(value)
+
+
+def _engine(datastore):
+    kind = _text(datastore.get("type"))
+    return engine_name(kind) if kind else None
+
+
+def _bytes(size):
+    """Bytes of a size in GB, None for null and for what is no size."""
+    if isinstance(size, bool):
+        return None
+    try:
+        size = float(size)
+    except (TypeError, ValueError):
+        return None
+    return round(size * GB) if math.isfinite(size) and size > 0 else None
+
+
+def _moment(value):
+    try:
+        return parse_time(value)
+    except (TypeError, ValueError):
+        return None
