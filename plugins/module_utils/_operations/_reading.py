@@ -15,6 +15,9 @@ from .._backup import engine_name
 from .._errors import ApiError
 from .._http import MAX_PARALLEL
 
+# Options that only some providers have.
+LIST_FILTERS = ("group", "datastore")
+
 
 @dataclass
 class SourceReading:
@@ -23,6 +26,11 @@ class SourceReading:
     source: str
     backups: list = field(default_factory=list)
     error: Optional[ApiError] = None
+
+
+def list_filters(params):
+    """The given options that narrow a list at the service."""
+    return {option: params[option] for option in LIST_FILTERS if params[option] is not None}
 
 
 def wanted_sources(params):

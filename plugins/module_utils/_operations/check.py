@@ -12,13 +12,14 @@ from .._errors import OptionError
 from .._options import duration, size, source_option, with_provider
 from .._policy import Policy, Violation, judge
 from .._schedule import Schedule
-from ._reading import read_sources, selected, wanted_sources
+from ._reading import LIST_FILTERS, list_filters, read_sources, selected, wanted_sources
 
 SPEC = {
     "argument_spec": with_provider(
         source=source_option(required=False),
         sources={"type": "list", "elements": "str", "aliases": ["stacks", "instances", "labels"]},
         group={"type": "int", "aliases": ["group_id"]},
+        datastore={"type": "str"},
         series={"type": "list", "elements": "str"},
         exclude_series={"type": "list", "elements": "str"},
         max_age={"type": "str"},
@@ -46,8 +47,9 @@ def run(params, provider, context):
         # Nothing that was judged would be everything that holds.
         raise OptionError("sources", "is empty: there is nothing to judge")
     provider.require("list")
+    provider.check_understood("list", params, LIST_FILTERS)
     readings = read_sources(
-        provider, wanted_sources(params), lambda s: provider.list_backups(s, group=params["group"]), context.warn
+        provider, wanted_sources(params), lambda s: provider.list_backups(s, **list_filters(params)), context.warn
     )
     judged = [_judge(reading, policy, params, now) for reading in readings]
     violations = [dict(violation, source=one["source"]) for one in judged for violation in one["violations"]]

@@ -3,40 +3,112 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: no promise of stability is made to others.
-"""backup_import: ensure that an external backup is imported, once, by the marker of the request."""
+"""backup_import: ensure that an external backup is imported, once.
+
+Where the service shows what was imported, that is looked at; elsewhere the marker of the request stands for it.
+"""
 
 from __future__ import annotations
 
-from .._backup import engine_name, newest_first
+import contextlib
+
+from .._backup import ImportRequest, engine_name, newest_first
 from .._errors import BackupError, OptionError, OutcomeUnknownError
 from .._http import check_url, without_query
 from .._markers import DONE, INTENT, MarkerBook
-from .._options import STATE_DIR_OPTION, source_option, with_provider
+from .._options import STATE_DIR_OPTION, size, source_option, with_provider
 from .._values import format_time
 from ._waiting import check_wait, done_before, wait_for_backup
 
+# What an import can be made of. No provider has all of these.
+_REQUEST_OPTIONS = {
+    "group": {"type": "int", "aliases": ["group_id"]},
+    "engine": {"type": "str", "aliases": ["db_type"]},
+    "remote_url": {"type": "str", "no_log": True, "aliases": ["url"]},
+    "location": {"type": "str", "aliases": ["restore_from", "remote_location"]},
+    "datastore": {"type": "str"},
+    "datastore_version": {"type": "str", "aliases": ["local_datastore_version_id"]},
+    "name": {"type": "str"},
+    "description": {"type": "str"},
+    "size": {"type": "str"},
+}
+_BY_ORDER = ("source", "group", "engine", "remote_url")
 SPEC = {
     "argument_spec": with_provider(
-        source=source_option(required=True),
-        group={"type": "int", "required": True, "aliases": ["group_id"]},
-        engine={"type": "str", "required": True, "aliases": ["db_type"]},
-        remote_url={"type": "str", "required": True, "no_log": True, "aliases": ["url"]},
+        source=source_option(required=False),
+        **_REQUEST_OPTIONS,
         force={"type": "bool", "default": False},
         state_dir=STATE_DIR_OPTION,
         wait={"type": "bool", "default": False},
         wait_timeout={"type": "int", "default": 7200},
-        wait_interval={"type": "int", "default": 30},
+        wait_interval={"type": "int", "default": 30}
     ),
+    "required_if": [
+        ("provider", "cloud66", _BY_ORDER),
+        ("provider", "cloud66_v2", _BY_ORDER),
+        ("provider", "trove", ("location", "datastore_version")),
+    ],
     "supports_check_mode": True,
 }
+_DONE_BEFORE = "The import was asked for before"
 
 
 def run(params, provider, context):
     provider.require("import")
+    provider.check_understood("import", params, list(_REQUEST_OPTIONS))
+    check_wait(params)
+    return (_import_record if provider.import_kind == "record" else _import_order)(params, provider, context)
+
+
+# -- where imports are shown ---------------------------------------------------------------------------------------
+
+
+def _import_record(params, provider, context):
+    request = ImportRequest(
+        location=params["location"].strip(),
+        datastore=params["datastore"],
+        datastore_version=params["datastore_version"],
+        name=params["name"],
+        description=params["description"],
+        size=size(params, "size"),
+    )
+    shown = {
+        option: params[option]
+        for option in ("location", "datastore", "datastore_version", "name", "description", "size")
+        if params[option] is not None
+    }
+    with contextlib.ExitStack() as stack:
+        if not context.check_mode:
+            book = MarkerBook(params["state_dir"], "import", provider.name, provider.address, request.location)
+            stack.enter_context(book.lock())
+        found = None if params["force"] else provider.find_imported(request)
+        if found is not None:
+            result = _result(shown, False, "The backup was imported before, as %s" % found.id)
+            return dict(result, evidence={"backup": found.id}, backup=found.to_result(context.now()))
+        if context.check_mode:
+            return _result(shown, True, "The import would be asked for")
+        try:
+            made = provider.import_backup(params["source"], request)
+        except OutcomeUnknownError as error:
+            # To look is safe, to ask again is not.
+            made = provider.find_imported(request)
+            if made is None:
+                error.message += ". The import is not listed; running the task again looks for it first"
+                raise
+    return dict(
+        _result(shown, True, "The backup was imported, as %s" % made.id),
+        evidence={"backup": made.id},
+        backup=made.to_result(context.now()),
+    )
+
+
+# -- where an import can only be asked for -------------------------------------------------------------------------
+
+
+def _import_order(params, provider, context):
     engine = engine_name(params["engine"])
     if engine not in provider.engines:
         raise OptionError("engine", "unknown engine %r; %s knows %s" % (engine, provider.name, ", ".join(provider.engines)))
-    check_wait(params)
     url = params["remote_url"]
     # The service fetches it, not we: whether plain http is good enough there is for the user to know.
     check_url("remote_url", url, allow_http=True, allow_credentials=True)
@@ -55,7 +127,7 @@ def run(params, provider, context):
         now = context.now()
         book.write(request, INTENT, now, request)
         try:
-            message = provider.import_backup(source, group, engine, url)
+            message = provider.import_backup(source, ImportRequest(group=group, engine=engine, url=url))
         except OutcomeUnknownError as error:
             error.message += (
                 ". Whether the import into %s was started is unknown, and it is not sent again: look at the source's backups "
@@ -74,9 +146,6 @@ def run(params, provider, context):
             )
         result["backup"] = backup.to_result(context.now())
     return result
-
-
-_DONE_BEFORE = "The import was asked for before"
 
 
 def _is_due(marker, params, request):

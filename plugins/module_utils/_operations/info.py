@@ -14,7 +14,7 @@ from .._errors import OptionError
 from .._options import source_option, with_provider
 from .._providers import Listing
 from .._values import parse_moment
-from ._reading import newest_good_by_series, read_sources, selected, wanted_sources
+from ._reading import LIST_FILTERS, list_filters, newest_good_by_series, read_sources, selected, wanted_sources
 
 SPEC = {
     "argument_spec": with_provider(
@@ -22,6 +22,7 @@ SPEC = {
         sources={"type": "list", "elements": "str", "aliases": ["stacks", "instances", "labels"]},
         id={"type": "str", "aliases": ["backup_id"]},
         group={"type": "int", "aliases": ["group_id"]},
+        datastore={"type": "str"},
         engine={"type": "str", "aliases": ["db_type"]},
         database={"type": "str", "aliases": ["database_name"]},
         status={"type": "str", "choices": list(STATUSES)},
@@ -47,6 +48,7 @@ def run(params, provider, context):
     if params["limit"] is not None and params["limit"] < 1:
         raise OptionError("limit", "must be 1 or more")
     provider.require("list")
+    provider.check_understood("list", params, LIST_FILTERS)
     readings = list(read_sources(provider, wanted_sources(params), lambda s: _read(provider, params, s), context.warn))
     if all(reading.error for reading in readings) and readings:
         raise readings[0].error
@@ -80,7 +82,7 @@ def run(params, provider, context):
 def _read(provider, params, source):
     if params["id"] is not None:
         return Listing([provider.get_backup(source, params["id"])])
-    return provider.list_backups(source, group=params["group"], engine=params["engine"])
+    return provider.list_backups(source, engine=params["engine"], **list_filters(params))
 
 
 def _files(provider, backups):

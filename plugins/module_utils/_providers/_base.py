@@ -102,6 +102,8 @@ class Provider:
     understands = {}
     # "record": a task can be read and changed. "order": it can only be asked for, and seen by what it makes.
     task_kind = "order"
+    # The same of imports.
+    import_kind = "order"
 
     def require(self, operation):
         """Raise UnsupportedError, before any request, for what this API cannot do."""
