@@ -8,9 +8,11 @@
 from __future__ import annotations
 
 from ._base import FACTS, OPERATIONS, Listing, Option, Provider, Surroundings
+from .backupman import Backupman
 from .cloud66 import Cloud66
+from .cloud66_v2 import Cloud66V2
 
-PROVIDERS = {provider.name: provider for provider in (Cloud66,)}
+PROVIDERS = {provider.name: provider for provider in (Cloud66, Cloud66V2, Backupman)}
 
 
 def connect(params, around):

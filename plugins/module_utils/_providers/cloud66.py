@@ -3,22 +3,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: no promise of stability is made to others.
-"""Cloud 66, API v3. Facts are from the vendor's API documentation ("doc"), its Go client ("client"), or inferred."""
+"""Cloud 66, API v3. Facts are from the vendor's API documentation ("doc"), its Go client ("client"), or inferred.
+
+What version 2 has in common with it lies in ``Cloud66Api``.
+"""
 
 from __future__ import annotations
 
 import re
 from concurrent.futures import ThreadPoolExecutor
 from posixpath import dirname
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
-from .._backup import FAILED, OK, UNKNOWN, Backup, BackupFile, engine_name
-from .._errors import ApiError, OptionError, OutcomeUnknownError
+from .._backup import FAILED, OK, UNKNOWN, Backup, BackupFile, FileAccess, Source, engine_name
+from .._errors import ApiError, OutcomeUnknownError
 from .._http import HttpClient, check_url
-from .._values import none_if_null, parse_time
-from ._base import Listing, Provider
+from .._values import none_if_null
+from . import _fields as fields
+from ._base import Listing, Option, Provider
 
-API_PATH = "/api/3"
 # Enough for 300,000 records; a server that announces more is not believed.
 MAX_PAGES = 10000
 PAGE_WORKERS = 24
@@ -29,34 +32,29 @@ _STATUS = {0: OK, 1: FAILED}
 _RESTORE_STATUS = {0: "never", 1: "running", 2: "restored", 3: "failed"}
 _VERIFY_STATUS = {0: "never", 1: "running", 2: "verified", 3: "failed", 4: "error"}
 
-_TOKEN = re.compile(r"^[\x21-\x7e]+$")
 _SEPARATOR = re.compile(r"[,\s]+")
 
 
-class Cloud66(Provider):
-    name = "cloud66"
-    engines = ("mysql", "postgresql", "redis", "mongodb")
-    capabilities = frozenset(("list", "get", "files", "fetch", "schedule", "import", "sources"))
-    instead = {
-        "unschedule": "the API has no call to list, change or delete a backup task; "
-        "delete it by hand in the Cloud 66 dashboard (the stack's Database Backups page)",
+class Cloud66Api(Provider):
+    """What the versions of the API have in common: connection, records, pages, signed URLs, the answers to writes."""
+
+    version = None
+    options = {
+        "api_url": Option(default="https://app.cloud66.com", env=("CLOUD66_API_URL",)),
+        "api_token": Option(env=("CLOUD66_TOKEN",)),
+        "account": Option(env=("CLOUD66_ACCOUNT",)),
     }
+    source_words = "the UID of a stack"
+    engines = ("mysql", "postgresql", "redis", "mongodb")
 
     def __init__(self, client, address, allow_http=False):
         self._client, self._address, self._allow_http = client, address, allow_http
 
     @classmethod
-    def from_options(cls, params, on_warning):
-        base_url = api_base(params["api_url"])
+    def from_options(cls, params, around):
+        base_url = api_base(params["api_url"], cls.version)
         check_url("api_url", base_url, params["allow_http"])
-        token = none_if_null(params["api_token"])
-        if not token:
-            empty = " (what is set is empty)" if params["api_token"] is not None else ""
-            raise OptionError(
-                "api_token", "no token given: set this option or the environment variable CLOUD66_TOKEN%s" % empty
-            )
-        if not _TOKEN.match(token):
-            raise OptionError("api_token", "holds blanks or control characters: was it pasted with a line break?")
+        token = fields.token_of(params, "CLOUD66_TOKEN")
         account = none_if_null(params["account"])
         seen = set()
 
@@ -64,7 +62,7 @@ class Cloud66(Provider):
             text = response.headers.get("X-Cloud66-Warning")
             if text and text not in seen:
                 seen.add(text)
-                on_warning("Cloud 66 says: %s" % text)
+                around.warn("Cloud 66 says: %s" % text)
 
         client = HttpClient(
             base_url,
@@ -82,68 +80,23 @@ class Cloud66(Provider):
     def address(self):
         return self._address
 
-    # -- reading ---------------------------------------------------------------------------------------------------
-
-    def list_backups(self, source, group=None, engine=None):
-        params = {"group": group, "db_type": engine_name(engine) if engine else None}
-        records, warnings = self._pages(_path("stacks", source, "backups"), params)
-        return Listing([self._backup(source, record) for record in records], warnings)
-
-    def get_backup(self, source, backup_id):
-        record = self._client.get(_path("stacks", source, "backups", backup_id)).data
-        return self._backup(source, _unwrap(record, dict, "a backup"))
-
-    def list_files(self, source, backup_id):
-        records, warnings = self._pages(_path("stacks", source, "backups", backup_id, "files"), {})
-        if warnings:
-            raise ApiError("The list of files of backup %s: %s" % (backup_id, "; ".join(warnings)), code="incomplete")
-        files = []
-        for record in records:
-            file_id = none_if_null(record.get("id"))
-            if file_id is None:
-                # Left out, it would make a backup that looks whole and is not.
-                raise ApiError("The list of files of backup %s holds one without an id" % backup_id, code="incomplete")
-            name = none_if_null(record.get("name")) or file_id
-            files.append(BackupFile(str(file_id), str(name), _positive(record.get("size")), record))
-        return files
-
-    def file_url(self, source, backup_id, file_id):
-        answer = self._client.get(_path("stacks", source, "backups", backup_id, "files", file_id)).data
-        record = _unwrap(answer, dict, "a file's URL")
-        url = _text(record.get("public_url"))
+    def _access(self, backup_id, name, record, url):
+        """The FileAccess in an answer that is to hold a URL."""
+        url = fields.text(url)
         if record.get("ok") is False or not url:
             raise ApiError(
                 "Cloud 66 gave no URL for file %s of backup %s: %s"
-                % (file_id, backup_id, _text(record.get("message")) or "ok is false or the URL is empty"),
+                % (name, backup_id, fields.text(record.get("message")) or "ok is false or the URL is empty"),
                 code="no_url",
             )
         url = mend_signature(url)
         check_url("api_url", url, self._allow_http)
-        return url
+        return FileAccess(url)
 
-    def list_sources(self):
-        records, warnings = self._pages("/stacks", {})
-        return [dict(record, id=str(record.get("uid")), name=record.get("name")) for record in records if record.get("uid")]
+    # -- answers ---------------------------------------------------------------------------------------------------
 
-    # -- writing ---------------------------------------------------------------------------------------------------
-
-    def create_task(self, source, request):
-        body = {
-            "db_type": ",".join(request.engines) or "all",
-            "frequency": request.frequency,
-            "keep_count": request.keep_count,
-            "gzip": request.gzip,
-            "excluded_tables": ",".join(sorted(request.excluded_tables or ())) or None,
-            "run_on_replica_server": request.run_on_replica,
-            "logical_backup": request.logical_backup,
-        }
-        return self._post(source, {key: value for key, value in body.items() if value is not None})
-
-    def import_backup(self, source, group, engine, url):
-        return self._post(source, {"group": group, "db_type": engine, "remote_url": url})
-
-    def _post(self, source, body):
-        path = _path("stacks", source, "backups")
+    def _post(self, path, body):
+        """The message of the service, which has agreed."""
         answer = self._client.post(path, body)
         record = answer.data.get("response", answer.data) if isinstance(answer.data, dict) else None
         if not isinstance(record, dict):
@@ -152,34 +105,34 @@ class Cloud66(Provider):
                 % (path, answer.status),
                 status=answer.status,
             )
-        message = _text(record.get("message")) or ""
+        message = fields.text(record.get("message")) or ""
         if record.get("ok") in (False, "false") or record.get("error"):
-            reason = message or _text(record.get("details") or record.get("error")) or "the answer says ok: false"
+            reason = message or fields.text(record.get("details") or record.get("error")) or "the answer says ok: false"
             raise ApiError("Cloud 66 refused: %s" % reason, code="not_ok")
         return message
 
     # -- records ---------------------------------------------------------------------------------------------------
 
     def _backup(self, source, record):
-        engine = _text(record.get("db_type"))
+        engine = fields.text(record.get("db_type"))
         engine = engine_name(engine) if engine else None
-        database = _text(record.get("database_name"))
-        location = _text(record.get("storage_path"))
+        database = fields.text(record.get("database_name"))
+        location = fields.text(record.get("storage_path"))
         logical = record.get("logical_backup")
         return Backup(
-            id=_text(record.get("id")) or location or "",
+            id=fields.text(record.get("id")) or location or "",
             provider=self.name,
             source=source,
             series=_series_key(location, engine, database),
             engine=engine,
             database=database,
             status=_status(record.get("backup_status"), _STATUS) or UNKNOWN,
-            created_at=_moment(record),
-            size_bytes=_positive(record.get("backup_size")),
+            created_at=fields.moment(record, "backup_date_iso", "created_at_iso"),
+            size_bytes=fields.positive(record.get("backup_size")),
             verify_status=_status(record.get("verify_status"), _VERIFY_STATUS),
             restore_status=_status(record.get("restore_status"), _RESTORE_STATUS),
             location=location,
-            message=_text(record.get("backup_result")),
+            message=fields.text(record.get("backup_result")),
             excluded_tables=_names(record.get("skip_tables")),
             logical=logical if isinstance(logical, bool) else None,
             raw=record,
@@ -237,40 +190,121 @@ class Cloud66(Provider):
         return _Page(self._client.get(path, query).data, number)
 
 
+class Cloud66(Cloud66Api):
+    name = "cloud66"
+    title = "Cloud 66"
+    version = 3
+    capabilities = frozenset(
+        ("list", "get", "files", "fetch", "schedule", "import", "sources", "sizes", "verified", "restore_status")
+    )
+    understands = {
+        "list": ("group",),
+        "schedule": (
+            "engines",
+            "frequency",
+            "keep_count",
+            "gzip",
+            "excluded_tables",
+            "run_on_replica",
+            "logical_backup",
+        ),
+        "import": ("group", "engine", "remote_url"),
+    }
+    instead = {
+        "unschedule": "the API has no call to list, change or delete a backup task; "
+        "delete it by hand in the Cloud 66 dashboard (the stack's Database Backups page)",
+        "run": "the API has no such call; backup_task makes a schedule, and the Cloud 66 dashboard can run one by hand",
+        "delete": "the API has no such call; keep_count of backup_task bounds how many are kept",
+    }
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def list_backups(self, source, group=None, engine=None, datastore=None):
+        params = {"group": group, "db_type": engine_name(engine) if engine else None}
+        records, warnings = self._pages(fields.path("stacks", source, "backups"), params)
+        return Listing([self._backup(source, record) for record in records], warnings)
+
+    def get_backup(self, source, backup_id):
+        record = self._client.get(fields.path("stacks", source, "backups", backup_id)).data
+        return self._backup(source, unwrap(record, dict, "a backup"))
+
+    def list_files(self, source, backup_id):
+        records, warnings = self._pages(fields.path("stacks", source, "backups", backup_id, "files"), {})
+        if warnings:
+            raise ApiError("The list of files of backup %s: %s" % (backup_id, "; ".join(warnings)), code="incomplete")
+        files = []
+        for record in records:
+            file_id = none_if_null(record.get("id"))
+            if file_id is None:
+                # Left out, it would make a backup that looks whole and is not.
+                raise ApiError("The list of files of backup %s holds one without an id" % backup_id, code="incomplete")
+            name = none_if_null(record.get("name")) or file_id
+            files.append(BackupFile(str(file_id), str(name), fields.positive(record.get("size")), record))
+        return files
+
+    def file_access(self, source, backup_id, file):
+        answer = self._client.get(fields.path("stacks", source, "backups", backup_id, "files", file.id)).data
+        record = unwrap(answer, dict, "a file's URL")
+        return self._access(backup_id, file.id, record, record.get("public_url"))
+
+    def list_sources(self):
+        records, warnings = self._pages("/stacks", {})
+        return [
+            Source(
+                id=fields.text(record["uid"]),
+                name=fields.text(record.get("name")),
+                environment=fields.text(record.get("environment")),
+                raw=record,
+            )
+            for record in records
+            if fields.text(record.get("uid"))
+        ]
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def create_task(self, source, request):
+        body = {
+            "db_type": ",".join(request.engines) or "all",
+            "frequency": request.frequency,
+            "keep_count": request.keep_count,
+            "gzip": request.gzip,
+            "excluded_tables": ",".join(sorted(request.excluded_tables or ())) or None,
+            "run_on_replica_server": request.run_on_replica,
+            "logical_backup": request.logical_backup,
+        }
+        path = fields.path("stacks", source, "backups")
+        return self._post(path, {key: value for key, value in body.items() if value is not None})
+
+    def import_backup(self, source, request):
+        body = {"group": request.group, "db_type": request.engine, "remote_url": request.url}
+        return self._post(fields.path("stacks", source, "backups"), body)
+
+
 class _Page:
     """One page of a list: enveloped with or without pagination, or a bare list."""
 
     def __init__(self, data, number):
         # Some servers write an empty list as null; others write null where they have failed.
         self.is_null = number == 1 and isinstance(data, dict) and data.get("response", data) is None
-        self.records = [] if self.is_null else _unwrap(data, list, "a list")
+        self.records = [] if self.is_null else unwrap(data, list, "a list")
         if not all(isinstance(record, dict) for record in self.records):
             raise ApiError("Cloud 66 answered with a list of something else than records", code="bad_shape")
         pagination = data.get("pagination") if isinstance(data, dict) else None
         pagination = pagination if isinstance(pagination, dict) else {}
-        self.pages = _positive(pagination.get("pages"))
-        self.count = _positive(pagination.get("count"))
-        following = _positive(pagination.get("next"))
+        self.pages = fields.positive(pagination.get("pages"))
+        self.count = fields.positive(pagination.get("count"))
+        following = fields.positive(pagination.get("next"))
         # client: it goes on while current < next, and stops where pagination is missing
         self.has_next = following is not None and following > number
 
 
-def api_base(url):
-    """The API's base from a host, an address, or an address with /api/3 (documented form).
+def api_base(url, version):
+    """The API's base from a host, an address, or an address with /api/3 (documented form) or /api/2.
 
-    One spelling of it: markers are found by it. Raises OptionError.
+    Which version it is depends on the provider: both read the same variables. Raises OptionError.
     """
-    url = none_if_null(url) or ""
-    if "://" not in url:
-        url = "https://" + url
-    try:
-        parts = urlsplit(url)
-    except ValueError as error:
-        raise OptionError("api_url", "is not a URL: %s" % error)
-    path = parts.path.rstrip("/")
-    if not path.endswith(API_PATH):
-        path += API_PATH
-    return urlunsplit((parts.scheme.lower(), parts.netloc.lower(), path, "", ""))
+    scheme, host, path = fields.parts_of_address(url)
+    return urlunsplit((scheme, host, "%s/api/%d" % (re.sub(r"/api/[23]$", "", path), version), "", ""))
 
 
 def mend_signature(url):
@@ -279,11 +313,7 @@ def mend_signature(url):
     return urlunsplit(parts._replace(query=re.sub(r"%25([0-9A-Fa-f]{2})", r"%\1", parts.query)))
 
 
-def _path(*segments):
-    return "".join("/" + quote(str(segment), safe="") for segment in segments)
-
-
-def _unwrap(data, kind, what):
+def unwrap(data, kind, what):
     """The ``response`` inside the documented envelope, or the bare value; ApiError where it is neither."""
     if isinstance(data, dict) and "response" in data:
         data = data["response"]
@@ -308,29 +338,6 @@ def _add_new(page, known, records):
     return found
 
 
-def _positive(value):
-    """A whole number above 0, also from text, else None: 0 stands for "unknown" in this API's sizes (doc samples)."""
-    number = _number(value)
-    return number if number is not None and number > 0 else None
-
-
-def _number(value):
-    """A whole number, also from text; None for anything else, true and false included."""
-    if isinstance(value, bool):
-        return None
-    try:
-        number = int(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return number if isinstance(value, str) or number == value else None
-
-
-def _text(value):
-    """Text of whatever stands in a text field, None for null-like values."""
-    value = none_if_null(value)
-    return None if value is None else str(value)
-
-
 def _names(value):
     """The names in a comma list (or a list), None where there is none: that is not known."""
     if value is None:
@@ -341,18 +348,7 @@ def _names(value):
 
 def _status(value, names):
     """The word for a number of the API; UNKNOWN for a value that is no such number, None for none."""
-    return None if none_if_null(value) is None else names.get(_number(value), UNKNOWN)
-
-
-def _moment(record):
-    for name in ("backup_date_iso", "created_at_iso"):
-        try:
-            moment = parse_time(record.get(name))
-        except (TypeError, ValueError):
-            moment = None
-        if moment:
-            return moment
-    return None
+    return None if none_if_null(value) is None else names.get(fields.number(value), UNKNOWN)
 
 
 def _series_key(location, engine, database):

@@ -10,7 +10,13 @@ import random
 import threading
 
 import pytest
-from ansible_collections.restorable.backups.plugins.module_utils._backup import TaskRequest, group_series
+from ansible_collections.restorable.backups.plugins.module_utils._backup import (
+    BackupFile,
+    ImportRequest,
+    Source,
+    TaskRequest,
+    group_series,
+)
 from ansible_collections.restorable.backups.plugins.module_utils._errors import (
     ApiError,
     OptionError,
@@ -19,7 +25,7 @@ from ansible_collections.restorable.backups.plugins.module_utils._errors import 
 )
 from ansible_collections.restorable.backups.plugins.module_utils._http import Answer
 from ansible_collections.restorable.backups.plugins.module_utils._operations.info import SPEC
-from ansible_collections.restorable.backups.plugins.module_utils._providers import PROVIDERS, connect
+from ansible_collections.restorable.backups.plugins.module_utils._providers import PROVIDERS, Surroundings, connect
 from ansible_collections.restorable.backups.plugins.module_utils._providers import cloud66
 from ansible_collections.restorable.backups.plugins.module_utils._providers.cloud66 import (
     Cloud66,
@@ -105,12 +111,18 @@ def the_backup(record):
     ],
 )
 def test_the_address_may_be_a_host_or_the_documented_form(given, base):
-    assert api_base(given) == base
+    assert api_base(given, 3) == base
+
+
+def test_an_address_with_another_version_is_that_of_the_service():
+    """Providers of both versions read the same variable."""
+    assert api_base("https://app.cloud66.com/api/2/", 3) == "https://app.cloud66.com/api/3"
+    assert api_base("https://app.cloud66.com/api/3", 2) == "https://app.cloud66.com/api/2"
 
 
 def connected(**given):
-    params = options(SPEC, source="shop", api_token="secret-token", **given)
-    return connect(params, lambda text: None)
+    own = {"api_url": Cloud66.options["api_url"].default, "api_token": "secret-token"}
+    return connect(options(SPEC, source="shop", **dict(own, **given)), Surroundings())
 
 
 @pytest.mark.parametrize(
@@ -129,16 +141,14 @@ def test_plain_http_is_for_this_machine_or_for_those_who_insist():
 
 @pytest.mark.parametrize("token", [None, "", "  "])
 def test_no_token_says_where_it_may_come_from(token):
-    params = options(SPEC, source="shop", api_token=token)
     with pytest.raises(OptionError, match="api_token: .*CLOUD66_TOKEN"):
-        connect(params, print)
+        connected(api_token=token)
 
 
 @pytest.mark.parametrize("token", ["a b", "a\nb", "a\tb", "a\x00b", "schlüssel"])
 def test_a_token_that_no_header_can_carry_is_refused_and_not_shown(token):
-    params = options(SPEC, source="shop", api_token=token)
     with pytest.raises(OptionError, match="^api_token: ") as caught:
-        connect(params, print)
+        connected(api_token=token)
     assert token not in caught.value.message
 
 
@@ -150,10 +160,10 @@ def test_the_address_tells_accounts_apart_and_holds_no_secret():
 
 def test_what_it_cannot_do_is_said_with_what_works_instead():
     assert PROVIDERS["cloud66"] is Cloud66
-    with pytest.raises(UnsupportedError, match="provider cloud66 cannot unschedule: .*by hand"):
+    with pytest.raises(UnsupportedError, match="provider cloud66 cannot remove a schedule: .*by hand"):
         provider([]).require("unschedule")
-    with pytest.raises(UnsupportedError, match="^provider cloud66 cannot run now$"):
-        provider([]).require("run_now")
+    with pytest.raises(UnsupportedError, match="provider cloud66 cannot take a backup on request: .*dashboard"):
+        provider([]).require("run")
     provider([]).require("list")
 
 
@@ -181,9 +191,14 @@ def test_double_encoding_is_undone_in_the_query_only(given, mended):
     assert mend_signature(given) == mended
 
 
+TAR = BackupFile("tar", "backup.tar")
+
+
 def test_a_file_url_is_mended():
     answer = {"response": {"ok": True, "public_url": "https://s.example/a%252Fb?Signature=x%252Fy"}}
-    assert provider(answer).file_url("shop", "1", "tar") == "https://s.example/a%252Fb?Signature=x%2Fy"
+    access = provider(answer).file_access("shop", "1", TAR)
+    # Nothing but the address: the storage refuses a second credential.
+    assert (access.url, access.headers) == ("https://s.example/a%252Fb?Signature=x%2Fy", {})
 
 
 @pytest.mark.parametrize(
@@ -203,7 +218,7 @@ def test_a_file_url_is_mended():
 )
 def test_an_answer_without_a_url_is_an_error(answer, text):
     with pytest.raises(ApiError, match=text):
-        provider(answer).file_url("shop", "1", "tar")
+        provider(answer).file_access("shop", "1", TAR)
 
 
 @pytest.mark.parametrize(
@@ -211,7 +226,7 @@ def test_an_answer_without_a_url_is_an_error(answer, text):
 )
 def test_a_url_that_is_none_of_ours_to_fetch_is_refused(url):
     with pytest.raises((ApiError, OptionError)):
-        provider({"response": {"ok": True, "public_url": url}}).file_url("shop", "1", "tar")
+        provider({"response": {"ok": True, "public_url": url}}).file_access("shop", "1", TAR)
 
 
 # -- records -----------------------------------------------------------------------------------------------------------
@@ -225,6 +240,8 @@ def test_a_whole_record():
         "source": "shop",
         "series": "2aad2bb5/backups/3c656a1b/postgresql/x7Kq",
         "engine": "postgresql",
+        "name": None,
+        "parent_id": None,
         "database": "orders",
         "status": "ok",
         "created_at": "2026-03-18T03:00:05Z",
@@ -234,6 +251,7 @@ def test_a_whole_record():
         "restore_status": "never",
         "location": PLACE,
         "message": None,
+        "shares_file_with": [],
         "raw": RECORD,
     }
     assert the_backup(RECORD).excluded_tables == frozenset(("logs", "sessions"))
@@ -437,8 +455,9 @@ def test_a_list_of_files_that_is_short_is_an_error_and_no_warning():
 
 
 def test_sources():
-    answer = {"response": [{"uid": "u1", "name": "shop", "x": 1}, {"name": "no uid"}]}
-    assert provider(answer).list_sources() == [{"uid": "u1", "name": "shop", "x": 1, "id": "u1"}]
+    shop, bare = {"uid": "u1", "name": "shop", "environment": "staging", "x": 1}, {"uid": 5, "name": ""}
+    found = provider({"response": [shop, {"name": "no uid"}, bare, {"uid": None}]}).list_sources()
+    assert found == [Source("u1", "shop", environment="staging", raw=shop), Source("5", raw=bare)]
 
 
 # -- pages -------------------------------------------------------------------------------------------------------------
@@ -693,7 +712,7 @@ def test_no_tables_excluded_is_the_default_and_not_sent():
 
 def test_an_import_in_the_words_of_the_api():
     api = provider(QUEUED)
-    api.import_backup("shop", 7, "mysql", "https://x.example/dump?sig=1")
+    api.import_backup("shop", ImportRequest(7, "mysql", "https://x.example/dump?sig=1"))
     body = {"group": 7, "db_type": "mysql", "remote_url": "https://x.example/dump?sig=1"}
     assert api._client.posted == [("/stacks/shop/backups", body)]
 
