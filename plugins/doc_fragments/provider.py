@@ -11,34 +11,101 @@ class ModuleDocFragment:
 options:
   provider:
     description:
-      - The flavour of the API that is called.
-      - For this option, O(source) and every option that says how the service is reached, the variable
-        C(protect_<option>) of the host is used when the option is not set, before the environment is. So an inventory
-        made for the role P(restorable.backups.protect#role) serves ad-hoc commands too.
+      - The flavour of the API that is called. Each has connection options of its own, beside those that all have
+        (O(validate_certs), O(ca_path), O(api_timeout), O(api_retries), O(allow_http)).
+      - V(cloud66) and V(cloud66_v2), that is Cloud 66 with version 3 and 2 of its API, have O(api_url), O(api_token) and
+        O(account).
+      - V(trove), that is OpenStack, has O(cloud), O(auth), O(auth_type), O(region_name), O(interface), O(client_cert) and
+        O(client_key), as the modules of C(openstack.cloud) have them.
+      - V(rackspace), that is Rackspace Cloud Databases, has O(username), O(api_token), O(region_name) and O(api_url).
+      - V(backupman) has O(api_url) and O(api_token).
+      - An option that the provider does not have is refused, because it was meant for another service.
+      - In place of every connection option, and of O(source), stands the variable C(protect_<option>) of the host when the
+        option is not set; then the environment variables that are named at the option, read from the task's
+        C(environment) and from the controller's. So an inventory made for the role P(restorable.backups.protect#role)
+        serves ad-hoc commands too.
     type: str
     default: cloud66
     choices:
       - cloud66
+      - cloud66_v2
+      - trove
+      - rackspace
+      - backupman
   api_url:
     description:
-      - Address of the API. A host alone is enough; V(/api/3) at its end is understood.
-      - The environment variable E(CLOUD66_API_URL) is used when this is not set.
+      - For V(cloud66), V(cloud66_v2), V(rackspace), V(backupman). Address of the API.
+      - V(cloud66) and V(cloud66_v2) - a host alone is enough, V(/api/3) or V(/api/2) at its end is understood.
+        V(https://app.cloud66.com) when neither this nor E(CLOUD66_API_URL) is set.
+      - V(rackspace) - the address of the identity service. V(https://identity.api.rackspacecloud.com) when neither this nor
+        E(RAX_AUTH_URL) is set.
+      - V(backupman) - the address of your server, required here or as E(BACKUPMAN_URL).
     type: str
-    default: https://app.cloud66.com
   api_token:
     description:
-      - Token that the API is called with. Reading needs the scope C(public), writing the scope C(admin).
-      - The environment variable E(CLOUD66_TOKEN) is used when this is not set. It is read on the controller, or from
-        the task's C(environment).
-      - It never leaves the controller, and never appears in output.
+      - For V(cloud66), V(cloud66_v2), V(rackspace), V(backupman). The secret that the API is called with.
+      - V(cloud66) and V(cloud66_v2) - a token, or E(CLOUD66_TOKEN). Reading needs the scope C(public), writing the scope
+        C(admin).
+      - V(rackspace) - the API key of O(username), or E(RAX_API_KEY).
+      - V(backupman) - the server's API key, or E(BACKUPMAN_API_KEY).
+      - It never appears in output, and it never leaves the controller unless you allow it with
+        O(restorable.backups.backup_file_fetch#module:credentials_on_host).
     type: str
+    aliases:
+      - api_key
   account:
     description:
-      - Id of the account to use, for tokens that may use several. Sent as C(X-Account).
-      - The environment variable E(CLOUD66_ACCOUNT) is used when this is not set.
+      - For V(cloud66), V(cloud66_v2). Id of the account to use, for tokens that may use several, or E(CLOUD66_ACCOUNT).
+        Sent as C(X-Account).
     type: str
     aliases:
       - account_id
+  username:
+    description:
+      - For V(rackspace). The user that the API key belongs to, or E(RAX_USERNAME).
+    type: str
+  cloud:
+    description:
+      - For V(trove). Name of a cloud in C(clouds.yaml), or E(OS_CLOUD); or a dictionary with what would stand there.
+      - Without it, O(auth) or the usual variables of OpenStack (E(OS_AUTH_URL) and others) say where the cloud is.
+    type: raw
+  auth:
+    description:
+      - For V(trove). What the plugin O(auth_type) needs, such as C(auth_url), C(username), C(password),
+        C(project_name), C(user_domain_name), or C(application_credential_id) and C(application_credential_secret).
+    type: dict
+  auth_type:
+    description:
+      - For V(trove). Name of the authentication plugin, such as V(password) or V(v3applicationcredential).
+    type: str
+  region_name:
+    description:
+      - For V(trove), V(rackspace). Region whose services are used, or E(OS_REGION_NAME) and E(RAX_REGION).
+    type: str
+    aliases:
+      - region
+  interface:
+    description:
+      - For V(trove). Which of a service's endpoints to use. V(public) when not set anywhere.
+    type: str
+    choices:
+      - public
+      - internal
+      - admin
+    aliases:
+      - endpoint_type
+  client_cert:
+    description:
+      - For V(trove). File of a certificate to show to the services, on the controller.
+    type: path
+    aliases:
+      - cert
+  client_key:
+    description:
+      - For V(trove). File of the key of O(client_cert), where that does not hold it.
+    type: path
+    aliases:
+      - key
   validate_certs:
     description: Whether the TLS certificate of the service must be valid.
     type: bool
@@ -48,6 +115,9 @@ options:
       - File or folder of certificates of authorities to trust, in place of the system's.
       - C(REQUESTS_CA_BUNDLE) in the environment is heeded when this is not set.
     type: path
+    aliases:
+      - ca_cert
+      - cacert
   api_timeout:
     description: Seconds to wait for a connection, and for each part of an answer.
     type: float
@@ -60,12 +130,13 @@ options:
     type: int
     default: 4
   allow_http:
-    description: Allow C(http://) to other hosts than this one. The token then travels in clear.
+    description: Allow C(http://) to other hosts than this one. The credential then travels in clear.
     type: bool
     default: false
 requirements:
   - requests >= 2.31 (on the controller)
   - cronsim >= 2.6 (on the controller, for cron expressions)
+  - openstacksdk >= 4.0 (on the controller, for O(provider=trove) and O(provider=rackspace))
 """
 
     # What is backed up, where exactly one source is meant.
@@ -73,7 +144,8 @@ requirements:
 options:
   source:
     description:
-      - What is backed up. For V(cloud66) the UID of a stack.
+      - What is backed up. For V(cloud66) and V(cloud66_v2) the UID of a stack, for V(trove) and V(rackspace) the id or name of
+        an instance, for V(backupman) the label of a data source.
       - The host's variable C(protect_source) is used when this is not set.
     type: str
     required: true
@@ -90,7 +162,8 @@ options:
 options:
   source:
     description:
-      - What is backed up. For V(cloud66) the UID of a stack.
+      - What is backed up. For V(cloud66) and V(cloud66_v2) the UID of a stack, for V(trove) and V(rackspace) the id or name of
+        an instance, for V(backupman) the label of a data source.
       - Either this or O(sources) is needed. The host's variable C(protect_source) is used when neither is set.
     type: str
     aliases:
@@ -110,10 +183,15 @@ options:
       - instances
       - labels
   group:
-    description: Only backups of this database group of the source.
+    description:
+      - For V(cloud66). Only backups of this database group of the source.
     type: int
     aliases:
       - group_id
+  datastore:
+    description:
+      - For V(trove), V(rackspace). Only backups of this datastore, by its exact name or its id.
+    type: str
 """
 
     # Waiting for the first backup that a request leads to.
