@@ -28,12 +28,12 @@ from urllib.parse import urlsplit
 
 from .._errors import ApiError, AuthError, BackupError, MissingLibraryError, OptionError, UnavailableError
 from .._http import HttpClient, backoff, check_url
+from .._options import secrets_in
 
 # A token is renewed when less than this is left of it; downloads want more, as they go on for a while.
 MARGIN = 60
 # A refused credential is not tried again within this time: services lock accounts for that.
 _REFUSED_FOR = 60
-_SECRET_NAME = re.compile(r"pass|secret|token|key|code", re.I)
 _ENVIRONMENT_LOCK = threading.Lock()
 
 
@@ -41,8 +41,8 @@ _ENVIRONMENT_LOCK = threading.Lock()
 class Grant:
     """What one token request brings, with all that later calls need. Times are seconds of this machine's clock.
 
-    ``catalog`` holds dicts of type, region, interface and url; ``overrides`` addresses by service type that stand in for
-    it. ``region`` and ``interface`` are those wanted of the endpoints, None for any region and the public ones.
+    ``catalog`` holds dicts of type, region, interface and url; ``overrides`` addresses by service type that stand in
+    for it. ``region`` and ``interface`` are those wanted of the endpoints, None for any region and the public ones.
     """
 
     token: str
@@ -62,29 +62,29 @@ class Grant:
 
 
 def endpoint_of(grant, service_type):
-    """The address of a service in the catalog. Raises ApiError where there is none, OptionError where there are several."""
+    """The address of a service. Raises ApiError where the catalog has none, OptionError where it has several."""
     if service_type in grant.overrides:
         return grant.overrides[service_type].rstrip("/")
     interface = grant.interface or "public"
-    found = {}
-    for entry in grant.catalog:
-        if entry["type"] == service_type and entry["interface"] == interface and grant.region in (None, entry["region"]):
-            found.setdefault(entry["region"], entry["url"])
+    entries = [entry for entry in grant.catalog if entry["type"] == service_type]
+    found = {
+        entry["region"]: entry["url"]
+        for entry in entries
+        if entry["interface"] == interface and grant.region in (None, entry["region"])
+    }
     if len(found) == 1:
         return next(iter(found.values())).rstrip("/")
     if found:
+        regions = ", ".join(sorted(map(str, found)))
         raise OptionError(
-            "region_name",
-            "the catalog has %s in several regions, name one: %s" % (service_type, ", ".join(sorted(map(str, found)))),
+            "region_name", "the catalog has %s in several regions, name one: %s" % (service_type, regions)
         )
-    same = ["%s in %s" % (e["interface"], e["region"]) for e in grant.catalog if e["type"] == service_type]
-    others = sorted({entry["type"] for entry in grant.catalog})
-    if same:
-        instead = "it has this service as: " + ", ".join(same)
-    elif others:
-        instead = "it has: " + ", ".join(others)
+    if entries:
+        instead = "it has this service as: " + ", ".join("%s in %s" % (e["interface"], e["region"]) for e in entries)
+    elif grant.catalog:
+        instead = "it has: " + ", ".join(sorted({entry["type"] for entry in grant.catalog}))
     else:
-        instead = "it is empty: does auth name a project?"
+        instead = "it is empty: is a project named?"
     raise ApiError(
         "The catalog of the cloud has no endpoint of type %s, interface %s, region %s; %s"
         % (service_type, interface, grant.region or "any", instead),
@@ -95,8 +95,8 @@ def endpoint_of(grant, service_type):
 class CloudAccess:
     """The credential of HttpClient for the services of one account, and where these are. Asks nothing until it must.
 
-    ``identity`` tells what account this is and asks for a token: its ``key`` is a text that differs between accounts and
-    between ways to ask, its ``log_in()`` gives a Grant or raises a BackupError. Several threads may share one object.
+    ``identity`` tells what account this is and asks for a token: its ``key`` is a text that differs between accounts
+    and ways to ask, its ``log_in()`` gives a Grant or raises a BackupError. Several threads may share one object.
     """
 
     def __init__(self, identity, params, around, sleep=time.sleep):
@@ -138,7 +138,7 @@ class CloudAccess:
         )
 
     def grant(self, seconds=MARGIN, stale=None):
-        """The Grant of this run, asked for where there is none that is good for ``seconds``, or only the ``stale`` one."""
+        """The Grant of this run, asked for where there is none good for ``seconds``, or only the ``stale`` one."""
 
         def good(grant):
             return grant is not None and grant.token != stale and grant.usable(seconds, time.time())
@@ -179,7 +179,8 @@ class _SharedNote:
             if good(grant):
                 return grant
             # Somebody asked while we waited here, or has just been refused.
-            if failure and (when >= came or (isinstance(failure, AuthError) and time.time() - when < _REFUSED_FOR)):
+            patience = _REFUSED_FOR if isinstance(failure, AuthError) else 0
+            if failure and when >= came - patience:
                 raise failure
             try:
                 grant = log_in()
@@ -216,8 +217,9 @@ class _SharedNote:
 
     def _write(self, noted):
         temporary = "%s.%d" % (self._path, os.getpid())
-        with os.fdopen(os.open(temporary, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "w", encoding="utf-8") as handle:
-            json.dump(noted, handle)
+        handle = os.open(temporary, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(noted, file)
         os.replace(temporary, self._path)
 
 
@@ -237,7 +239,7 @@ class OpenStackIdentity:
             for option in ("auth", "auth_type"):
                 if params[option] is not None:
                     raise OptionError(option, "is part of cloud already, which is given as a dict: put it there")
-            self._hide_secrets(self._whole.get("auth"))
+            self._hide_secrets(self._whole)
         elif params["cloud"] is not None and not isinstance(params["cloud"], str):
             raise OptionError("cloud", "must be the name of a cloud in clouds.yaml, or a dict as it stands there")
         self._hide_secrets({name: text for name, text in around.environment.items() if name.startswith("OS_")})
@@ -245,8 +247,8 @@ class OpenStackIdentity:
     @property
     def key(self):
         """Everything that chooses the account, and how it is asked for."""
-        options = ("cloud", "auth", "auth_type", "region_name", "interface", "validate_certs", "ca_path", "client_cert",
-                   "client_key")  # fmt: skip
+        options = ["cloud", "auth", "auth_type", "region_name", "interface"]
+        options += ["validate_certs", "ca_path", "client_cert", "client_key"]
         files = []
         for path in chain(*config_files(self._environment)):
             try:
@@ -255,7 +257,8 @@ class OpenStackIdentity:
                 continue
             files.append((path, about.st_mtime_ns, about.st_size))
         variables = sorted(item for item in self._environment.items() if item[0].startswith("OS_"))
-        return json.dumps([{name: self._params[name] for name in options}, variables, files], sort_keys=True, default=str)
+        given = [self._params[name] for name in options]
+        return json.dumps([given, variables, files], sort_keys=True, default=str)
 
     @property
     def address(self):
@@ -333,18 +336,19 @@ class OpenStackIdentity:
                 cloud = config.get_one(**wanted)
             except keystone_errors.MissingRequiredOptions as error:
                 missing = ", ".join(option.dest for option in error.options)
-                raise OptionError("auth", "%s is not given: set cloud, auth, or OS_CLOUD or other OS_* variables" % missing)
+                raise OptionError(
+                    "auth", "%s is not given: set cloud, auth, OS_CLOUD or other OS_* variables" % missing
+                )
             except keystone_errors.NoMatchingPlugin as error:
                 raise OptionError("auth_type", "keystoneauth knows no %s" % error.name)
             except (sdk_errors.ConfigException, keystone_errors.AuthPluginException) as error:
                 raise OptionError("cloud" if params["cloud"] else "auth", " ".join(str(error).split()))
-        self._hide_secrets(cloud.config.get("auth"))
+        self._hide_secrets(cloud.config)
         return cloud
 
-    def _hide_secrets(self, values):
-        for name, value in (values or {}).items():
-            if isinstance(value, str) and value and _SECRET_NAME.search(name):
-                self._hide(value)
+    def _hide_secrets(self, settings):
+        for secret in secrets_in(settings):
+            self._hide(secret)
 
 
 def config_files(environment):
@@ -355,8 +359,8 @@ def config_files(environment):
     home = environment.get("HOME") or os.path.expanduser("~")
     own = environment.get("XDG_CONFIG_HOME") or os.path.join(home, ".config")
     everyones = (environment.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(os.pathsep)
-    folders = [os.getcwd()] + [os.path.join(base, "openstack") for base in (own, os.path.join(home, ".config"), *everyones)]
-    folders.append("/etc/openstack")
+    bases = [own, os.path.join(home, ".config")] + everyones + ["/etc"]
+    folders = [os.getcwd()] + [os.path.join(base, "openstack") for base in bases]
     found = []
     for stem, variable in (("clouds", "OS_CLIENT_CONFIG_FILE"), ("secure", "OS_CLIENT_SECURE_FILE")):
         paths = [os.path.join(folder, stem + ending) for folder in folders for ending in (".yaml", ".yml", ".json")]
@@ -365,7 +369,7 @@ def config_files(environment):
 
 
 def ask_keystone(auth, verify, cert, params, option, auth_url):
-    """The AccessInfo that a keystoneauth1 plugin gets. Raises typed errors, of which ``option`` is named as the cause."""
+    """The AccessInfo that a keystoneauth1 plugin gets. Raises typed errors, which name ``option`` as the cause."""
     from keystoneauth1 import exceptions
     from keystoneauth1.session import Session
 
@@ -412,9 +416,10 @@ def _place(auth, environment):
     def said(name):
         return auth.get(name) or environment.get("OS_" + name.upper())
 
-    who = [said(name) for name in ("project_id", "tenant_id", "project_name", "tenant_name", "application_credential_id")]
-    who += [said(name) for name in ("application_credential_name", "project_domain_name", "project_domain_id", "username")]
-    return "%s#%s" % (str(said("auth_url") or "").rstrip("/").lower(), "/".join(str(part) for part in who if part))
+    names = ["project_id", "tenant_id", "project_name", "tenant_name", "project_domain_name", "project_domain_id"]
+    names += ["application_credential_id", "application_credential_name", "username"]
+    who = "/".join(str(said(name)) for name in names if said(name))
+    return "%s#%s" % (str(said("auth_url") or "").rstrip("/").lower(), who)
 
 
 def _unknown_cloud(name, config, paths):
@@ -434,16 +439,13 @@ def _unknown_cloud(name, config, paths):
             return OptionError("cloud", "%s is not YAML%s" % (path, " (line %d)" % (mark.line + 1) if mark else ""))
     if not existing:
         return OptionError("cloud", "no clouds.yaml was found that could have a cloud named %s" % name)
-    known = sorted(map(str, config.get_cloud_names()))
-    return OptionError(
-        "cloud", "%s has no cloud named %s; it has: %s" % (config.config_filename, name, ", ".join(known) or "none")
-    )
+    known = ", ".join(sorted(map(str, config.get_cloud_names()))) or "none"
+    return OptionError("cloud", "%s has no cloud named %s; it has: %s" % (config.config_filename, name, known))
 
 
 def _identity_problem(error, option, host):
     from keystoneauth1 import exceptions
 
-    about = {"option": option}
     causes = []
     cause = error
     while cause is not None and cause not in causes:
@@ -464,21 +466,17 @@ def _identity_problem(error, option, host):
             return UnavailableError("The identity service at %s did not answer in time" % host)
         if isinstance(cause, exceptions.ConnectionError):
             return UnavailableError("No connection to the identity service at %s" % host)
-    status = getattr(error, "http_status", None)
-    if isinstance(error, exceptions.HttpError) and status in (401, 403):
+    status = getattr(error, "http_status", None) or 0
+    if status in (401, 403):
         text = "The identity service at %s does not accept the credentials (%d): check %s" % (host, status, option)
-        return AuthError(text, status=status, **about)
-    if isinstance(error, exceptions.HttpError) and (status in (408, 429) or (status or 0) >= 500):
+        return AuthError(text, status=status, option=option)
+    if status in (408, 429) or status >= 500:
         return UnavailableError("The identity service at %s answered %d" % (host, status), status=status)
-    if isinstance(error, exceptions.HttpError) and status == 404 or isinstance(error, exceptions.DiscoveryFailure):
-        return ApiError("There is no identity service at %s: check auth_url in %s" % (host, option), code="no_identity", **about)
-    if isinstance(error, exceptions.HttpError):
-        return ApiError("The identity service at %s answered %s: check %s" % (host, status, option), code="identity", **about)
-    return ApiError(
-        "The identity service at %s was not understood (%s): check %s" % (host, type(error).__name__, option),
-        code="identity",
-        **about,
-    )
+    if status == 404 or isinstance(error, exceptions.DiscoveryFailure):
+        text = "There is no identity service at %s: check auth_url in %s" % (host, option)
+        return ApiError(text, code="no_identity", option=option)
+    what = "answered %d" % status if status else "was not understood (%s)" % type(error).__name__
+    return ApiError("The identity service at %s %s: check %s" % (host, what, option), code="identity", option=option)
 
 
 @contextmanager

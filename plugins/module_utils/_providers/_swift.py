@@ -21,7 +21,7 @@ _MD5 = re.compile(r"^[0-9a-f]{32}$")
 
 
 class ObjectStore:
-    """The object store of an account's catalog. Its address there is the one to use: that in a location may be internal."""
+    """The object store of an account, at its address in the catalog: that in a location may be an internal one."""
 
     def __init__(self, access):
         self._access, self._made = access, None
@@ -63,9 +63,8 @@ def place_of(location):
     except ValueError:
         parts = None
     if parts is not None and parts.scheme not in ("", "http", "https"):
-        raise ApiError(
-            "The backup is in %s storage (%s): there is no file to fetch" % (parts.scheme, location), code="no_file"
-        )
+        text = "The backup is in %s storage (%s): there is no file to fetch" % (parts.scheme, location)
+        raise ApiError(text, code="no_file")
     names = [unquote(name) for name in parts.path.split("/") if name] if parts is not None else []
     if len(names) < 2:
         raise ApiError("The location %r names no container and object" % location, code="bad_location")
@@ -73,27 +72,24 @@ def place_of(location):
 
 
 def segments_of(manifest, etag, what):
-    """The BackupFiles of a static large object. Its ETag vouches for the list: it is the md5 of the segments' md5s."""
+    """The BackupFiles of a static large object. Its ETag vouches for them: it is the md5 of the segments' md5s."""
     if not isinstance(manifest, list) or not manifest:
         raise ApiError("The manifest of %s is not a list of segments" % what, code="bad_shape")
     files = []
     for segment in manifest:
-        path = str(segment.get("name") or "").lstrip("/") if isinstance(segment, dict) else ""
-        size, md5 = (segment.get("bytes"), str(segment.get("hash")).lower()) if path else (None, "")
-        kinds = [kind for kind in ("sub_slo", "range", "data") if isinstance(segment, dict) and segment.get(kind)]
-        if kinds:
-            raise ApiError(
-                "The manifest of %s has a segment of a kind that is not supported (%s)" % (what, kinds[0]), code="bad_manifest"
-            )
-        if "/" not in path or isinstance(size, bool) or not isinstance(size, int) or size < 0 or not _MD5.match(md5):
+        segment = segment if isinstance(segment, dict) else {}
+        for kind in ("sub_slo", "range", "data"):
+            if segment.get(kind):
+                text = "The manifest of %s has a segment of a kind that is not supported (%s)" % (what, kind)
+                raise ApiError(text, code="bad_manifest")
+        path, size, md5 = str(segment.get("name") or "").lstrip("/"), segment.get("bytes"), segment.get("hash")
+        if "/" not in path or type(size) is not int or size < 0 or not _MD5.match(str(md5)):
             raise ApiError("The manifest of %s has a segment without name, size or md5" % what, code="bad_shape")
         files.append(BackupFile(path, path.rpartition("/")[2], size, segment, md5))
     found = hashlib.md5("".join(file.md5 for file in files).encode("ascii")).hexdigest()
     if found != etag:
-        raise ApiError(
-            "The segments of %s are not those that its ETag vouches for (%s, computed %s)" % (what, etag or "none", found),
-            code="bad_manifest",
-        )
+        text = "The segments of %s are not those that its ETag vouches for (%s, computed %s)" % (what, etag, found)
+        raise ApiError(text, code="bad_manifest")
     return files
 
 
@@ -111,12 +107,13 @@ def _problem_of(call, response):
     place = unquote(call.partition(" ")[2].strip("/"))
     if response.status_code == 403:
         return AuthError(
-            "The object store does not let this user read %s: the user needs a role that may read container %s, such as "
+            "The object store does not let this user read %s: it takes a role that may read container %s, such as "
             "member or swiftoperator, or a read ACL on it (the role reader lists backups, and no more)"
             % (place, place.partition("/")[0]),
             code="no_read_access",
             status=403,
         )
     if response.status_code == 404:
-        return NotFoundError("The backup's object is gone from the object store: %s" % place, code="file_missing", status=404)
+        text = "The backup's object is gone from the object store: %s" % place
+        return NotFoundError(text, code="file_missing", status=404)
     return None

@@ -10,13 +10,13 @@ from __future__ import annotations
 import math
 import re
 import threading
-import time
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from .._backup import FAILED, OK, RUNNING, UNKNOWN, Backup, Source, engine_name
 from .._errors import ApiError, AuthError, NotFoundError, OptionError, OutcomeUnknownError
 from .._http import said_of
-from .._values import none_if_null, parse_time
+from .._values import none_if_null
+from . import _fields as fields
 from ._base import Listing, Provider
 from ._swift import ObjectStore
 
@@ -39,11 +39,11 @@ _STATUS = {
     "BUILDING": RUNNING,
     "SAVING": RUNNING,
 }
-_UUID = re.compile(r"^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$", re.I)
+UUID = re.compile(r"^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$", re.I)
 
 
 class TroveApi(Provider):
-    """The calls that both services have, with their oddities. A subclass says where the account is and what else it can."""
+    """The calls that both services have, with their oddities. A subclass says what it has beside them."""
 
     engines = ("mysql", "mariadb", "percona", "postgresql")
     source_words = "the id or the name of an instance; * for all backups of the account"
@@ -81,28 +81,17 @@ class TroveApi(Provider):
             known = [str(record.get(key)) for record in self._datastores() for key in ("name", "id")]
             if datastore in known:
                 raise
-            return Listing([], ["there is no datastore %s; there are: %s" % (datastore, _shown(known[::2]))])
+            return Listing([], ["there is no datastore %s; there are: %s" % (datastore, shown(known[::2]))])
         if not records and datastore is None and source != ALL:
             self._check_instance(source)
         return Listing([self._backup(record) for record in records], warnings)
 
     def get_backup(self, source, backup_id):
-        record = self._one(self._client.get(path_of("backups", backup_id)).data, "backup")
+        record = self._one(self._client.get(fields.path("backups", backup_id)).data, "backup")
         backup = self._backup(record)
         if source and source != ALL and backup.source not in ("", self.instance_id(source)):
-            raise NotFoundError("Backup %s is not one of %s, but of %s" % (backup_id, source, backup.source))
+            raise OptionError("id", "%s is no backup of %s, but of %s" % (backup_id, source, backup.source))
         return backup
-
-    def list_children(self, source, backup_id):
-        """The backups that build on this one, directly or not: they go when it goes."""
-        found, parents = [], {backup_id}
-        backups = sorted(self.list_backups(source).backups, key=lambda backup: backup.created_at is None)
-        while True:
-            children = [b for b in backups if b.parent_id in parents and b.id not in parents]
-            if not children:
-                return found
-            found += children
-            parents.update(child.id for child in children)
 
     def list_files(self, source, backup_id):
         backup = self.get_backup(source, backup_id)
@@ -118,14 +107,14 @@ class TroveApi(Provider):
         records, _warnings = self._pages("/instances", {}, ("instances",))
         sources = []
         for record in records:
-            datastore = record.get("datastore") if isinstance(record.get("datastore"), dict) else {}
+            datastore = datastore_of(record)
             sources.append(
                 Source(
                     id=str(record["id"]),
-                    name=_text(record.get("name")),
+                    name=fields.text(record.get("name")),
                     engine=_engine(datastore),
-                    version=_text(datastore.get("version")),
-                    status=_text(record.get("status")),
+                    version=fields.text(datastore.get("version")),
+                    status=fields.text(record.get("status")),
                     raw=record,
                 )
             )
@@ -133,18 +122,17 @@ class TroveApi(Provider):
 
     def instance_id(self, source):
         """The id of an instance that is given by its id or its name. The service is asked once for a name."""
-        if _UUID.match(source):
+        if UUID.match(source):
             return source
         if source not in self._ids:
             sources = self.list_sources()
             ids = [found.id for found in sources if source in (found.name, found.id)]
             if len(ids) > 1:
-                raise OptionError("source", "%d instances have the name %s; give one's id: %s"
-                                  % (len(ids), source, _shown(ids)))  # fmt: skip
+                candidates = (len(ids), source, shown(ids))
+                raise OptionError("source", "%d instances have the name %s, give the id of one: %s" % candidates)
             if not ids:
-                raise NotFoundError(
-                    "There is no instance %s; there are: %s" % (source, _shown([found.name or found.id for found in sources]))
-                )
+                names = shown([found.name or found.id for found in sources])
+                raise NotFoundError("There is no instance %s; there are: %s" % (source, names))
             self._ids[source] = ids[0]
         return self._ids[source]
 
@@ -157,7 +145,7 @@ class TroveApi(Provider):
         """What is asked for: only what was said, as some servers refuse what they do not know."""
         body = {
             "instance": self.instance_id(source),
-            "name": request.name or time.strftime("ansible-%Y-%m-%dT%H-%M-%SZ", time.gmtime()),
+            "name": request.name,
             "description": request.description,
             "incremental": None if request.incremental is None else int(request.incremental),
             "parent_id": request.parent_id,
@@ -168,7 +156,7 @@ class TroveApi(Provider):
     def delete_backup(self, source, backup_id):
         """Ask for the backup to be deleted, and those that build on it with it. It goes a while later."""
         try:
-            self._client.delete(path_of("backups", backup_id))
+            self._client.delete(fields.path("backups", backup_id))
         except OutcomeUnknownError:
             # Trove answers 500 for a backup that is still running.
             try:
@@ -176,10 +164,9 @@ class TroveApi(Provider):
             except NotFoundError:
                 return
             if backup.status == RUNNING:
-                raise ApiError(
-                    "Backup %s cannot be deleted while it is running (its status is %s)" % (backup_id, backup.raw.get("status")),
-                    code="running",
-                )
+                about = (backup_id, backup.raw.get("status"))
+                text = "Backup %s cannot be deleted while it is running (its status is %s)" % about
+                raise ApiError(text, code="backup_running", id=backup_id)
             raise
 
     def _create(self, body):
@@ -197,13 +184,13 @@ class TroveApi(Provider):
 
     def _source_of(self, record):
         """The source of a backup. One that was imported has none."""
-        return _text(record.get("instance_id")) or ""
+        return fields.text(record.get("instance_id")) or ""
 
     def _check_instance(self, source):
         """Raise NotFoundError for a source without backups that does not exist either: most likely it is misspelt."""
         number = self.instance_id(source)
         try:
-            self._client.get(path_of("instances", number))
+            self._client.get(fields.path("instances", number))
         except NotFoundError:
             raise NotFoundError("There is no instance %s, and no backup of one" % source)
         except ApiError:
@@ -214,20 +201,20 @@ class TroveApi(Provider):
     def _backup(self, record):
         number = self._id(record)
         source = self._source_of(record)
-        datastore = record.get("datastore") if isinstance(record.get("datastore"), dict) else {}
-        status = _text(record.get("status"))
+        datastore = datastore_of(record)
+        status = fields.text(record.get("status"))
         return Backup(
             id=number,
             provider=self.name,
             source=source,
-            series="%s/%s" % (source or "imported", _text(datastore.get("type")) or "unknown"),
-            name=_text(record.get("name")),
+            series="%s/%s" % (source or "imported", fields.text(datastore.get("type")) or "unknown"),
+            name=fields.text(record.get("name")),
             engine=_engine(datastore),
             status=_STATUS.get(status.upper(), UNKNOWN) if status else UNKNOWN,
-            created_at=_moment(record.get("created")),
+            created_at=fields.moment(record, "created"),
             size_bytes=_bytes(record.get("size")),
-            location=_text(record.get("locationRef")),
-            parent_id=_text(record.get("parent_id")),
+            location=fields.text(record.get("locationRef")),
+            parent_id=fields.text(record.get("parent_id")),
             raw=record,
         )
 
@@ -260,8 +247,8 @@ class TroveApi(Provider):
     def _pages(self, path, params, names):
         """All records of a list, each once, in page order, and warnings.
 
-        Only the marker of a link is used: the address in it is often wrong, and always https. It may be a number of records
-        to pass or the id of the last one. While pages are read records move between them, so some are seen twice.
+        Only the marker of a link is used: the address in it is often wrong, and always https. It may be a number of
+        records to pass or the id of the last one. While pages are read records move between them, and are seen twice.
         """
         records, known, warnings = [], set(), []
         query = {key: value for key, value in params.items() if value is not None}
@@ -285,8 +272,8 @@ class TroveApi(Provider):
             repeats = 0 if new else repeats + 1
             if marker in markers or repeats >= _MAX_REPEATS or len(markers) >= MAX_PAGES:
                 raise ApiError(
-                    "GET %s goes in circles: page %d announces another after marker %s that brings nothing new; no list is "
-                    "taken as complete" % (path, len(markers), marker),
+                    "GET %s goes in circles: page %d announces another, and yet nothing new comes (marker %s); "
+                    "no list is taken as complete" % (path, len(markers), marker),
                     code="paging",
                 )
             markers.add(marker)
@@ -309,11 +296,11 @@ class TroveApi(Provider):
 
 def problem_of(call, response):
     """What an error means where it is not what its status says."""
-    status, (_word, text) = response.status_code, said_of(response)
+    status, text = response.status_code, said_of(response)[1]
     if status == 401 and "account not accessible" in text:
         return AuthError(
-            "%s answered 401: %s. The token itself is good: the project has no usable account in the object store, or the "
-            "user's role may not use it" % (call, text.rstrip(".")),
+            "%s answered 401: %s. The token itself is good: the project has no usable account in the object store, "
+            "or the user's role may not use it" % (call, text.rstrip(".")),
             code="no_object_store",
             status=status,
         )
@@ -331,10 +318,6 @@ def problem_of(call, response):
     return None
 
 
-def path_of(*parts):
-    return "".join("/" + quote(str(part), safe="") for part in parts)
-
-
 def _next_marker(data):
     """The marker in a page's link to the next one, None on the last page."""
     links = data.get("links") if isinstance(data, dict) else None
@@ -345,22 +328,25 @@ def _next_marker(data):
             except ValueError:
                 markers = None
             if not markers:
-                raise ApiError("The link to the next page holds no marker; no list is taken as complete", code="paging")
+                raise ApiError(
+                    "The link to the next page holds no marker; no list is taken as complete", code="paging"
+                )
             return markers[-1]
     return None
 
 
-def _shown(names):
+def datastore_of(record):
+    """The type and version in a record, {} where it has none."""
+    found = record.get("datastore")
+    return found if isinstance(found, dict) else {}
+
+
+def shown(names):
     return (", ".join(sorted(names)[:_MAX_SHOWN]) + (", ..." if len(names) > _MAX_SHOWN else "")) or "none"
 
 
-def _text(value):
-    value = none_if_null(value)
-    return None if value is None else str(value)
-
-
 def _engine(datastore):
-    kind = _text(datastore.get("type"))
+    kind = fields.text(datastore.get("type"))
     return engine_name(kind) if kind else None
 
 
@@ -373,10 +359,3 @@ def _bytes(size):
     except (TypeError, ValueError):
         return None
     return round(size * GB) if math.isfinite(size) and size > 0 else None
-
-
-def _moment(value):
-    try:
-        return parse_time(value)
-    except (TypeError, ValueError):
-        return None
