@@ -1,0 +1,8 @@
+# Copyright (c) 2026, Restorable Backups contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A real Keystone, Trove, Swift and MariaDB on this machine's loopback. See README.md."""
+
+from .lab import Lab, LabError
+
+__all__ = ["Lab", "LabError"]
