@@ -162,9 +162,6 @@ class _Fixed:
     def header(self):
         return self._pair
 
-    def renew(self, _value):
-        return False
-
 
 class HttpClient:
     """Asks one API. Safe to use from several threads.
@@ -196,7 +193,8 @@ class HttpClient:
         self.timeout, self.retries = timeout, retries
         self._on_response, self._sleep = on_response, sleep
         self._problem_of = problem_of
-        self._credential = credential if hasattr(credential, "header") else _Fixed(credential)
+        self._renewable = hasattr(credential, "renew")
+        self._credential = credential if self._renewable else _Fixed(credential)
         self._slots = threading.BoundedSemaphore(MAX_PARALLEL)
         # Requests are made and sent without a Session: that would look for proxies and a bundle of authorities again
         # for every call, keep cookies, follow redirects, and put what ~/.netrc holds in place of our credential.
@@ -244,7 +242,7 @@ class HttpClient:
         while True:
             last = attempt == self.retries
             try:
-                response, credential = self._send(method, path, params=params)
+                response = self._send(method, path, params=params)
             except requests.exceptions.RequestException as error:
                 problem = self._connection_problem(call, error)
                 if last or not isinstance(problem, UnavailableError):
@@ -255,9 +253,10 @@ class HttpClient:
             if response.status_code < 400:
                 return response
             problem = self._problem(call, response)
-            if response.status_code == 401 and not renewed and self._credential.renew(credential):
+            if response.status_code == 401 and self._renewable and not renewed:
                 renewed = True
-                continue
+                if self._credential.renew(self._sent_value(response)):
+                    continue
             if last or not isinstance(problem, UnavailableError) or response.status_code not in _RETRIED:
                 raise problem
             asked = retry_after(response.headers)
@@ -270,7 +269,7 @@ class HttpClient:
     def _write(self, method, path, body, params, empty):
         call = "%s %s" % (method, path)
         try:
-            response, _credential = self._send(method, path, params=params, json=body)
+            response = self._send(method, path, params=params, json=body)
         except requests.exceptions.RequestException as error:
             problem = self._connection_problem(call, error)
             if problem.code in ("unavailable", "tls") and not _never_sent(error):
@@ -306,15 +305,18 @@ class HttpClient:
         return request
 
     def _send(self, method, path, **content):
-        """(response, the credential's value that went with the request)."""
-        credential = self._credential.header()
-        request = self._prepare(method, path, credential, **content)
+        request = self._prepare(method, path, self._credential.header(), **content)
         with self._slots:
             response = self._adapter.send(request, timeout=self.timeout, verify=self._verify, proxies=self._proxies)
             response.content  # pylint: disable=pointless-statement  # reads it, and so gives the connection back
         if self._on_response:
             self._on_response(response)
-        return response, credential and credential[1]
+        return response
+
+    def _sent_value(self, response):
+        """The credential's value that went with the request."""
+        header = self._credential.header()
+        return response.request.headers.get(header[0]) if header else None
 
     @staticmethod
     def _refuse_redirect(call, response):
@@ -440,7 +442,7 @@ def said_of(response):
             if len(data) == 1:
                 # OpenStack: {"itemNotFound": {"code": 404, "message": ...}}, or the same in "error" with a title
                 name, inner = next(iter(data.items()))
-                if isinstance(inner, dict):
+                if isinstance(inner, dict) and "message" in inner:
                     data = dict(inner, error=inner.get("title") or name)
             lines = [data.get(key) for key in ("details", "error_description", "message", "Error", "error")]
             text = next((str(line) for line in lines if line), "")

@@ -61,6 +61,7 @@ class FakeProvider(Provider):
     engines = Cloud66.engines
     capabilities = Cloud66.capabilities
     instead = Cloud66.instead
+    understands = Cloud66.understands
 
     def __init__(self, *backups, **sources):
         self.sources = dict(sources)
@@ -76,7 +77,7 @@ class FakeProvider(Provider):
     def writes(self):
         return [call for call in self.calls if call[0] in ("create", "import")]
 
-    def list_backups(self, source, group=None, engine=None):
+    def list_backups(self, source, group=None, engine=None, datastore=None):
         self.calls.append(("list", source, group, engine))
         found = self.sources[source]
         if isinstance(found, Exception):
@@ -97,8 +98,8 @@ class FakeProvider(Provider):
     def create_task(self, source, request):
         return self._write("create", source, request)
 
-    def import_backup(self, source, group, engine, url):
-        return self._write("import", source, group, engine, url)
+    def import_backup(self, source, request):
+        return self._write("import", source, request.group, request.engine, request.url)
 
     def _write(self, *call):
         self.calls.append(call)
