@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Optional
 
-from ._backup import FAILED, OK, group_series
+from ._backup import FAILED, OK, group_series, newest_first
 from ._schedule import Schedule
 from ._values import format_duration, format_size, format_time, median
 
@@ -115,20 +115,24 @@ def _missing(backups, policy):
 
 
 def _collisions(backups):
+    """One violation for all of them: what one run did wrong, the next one does again every night."""
     places = {}
     for backup in backups:
         if backup.location:
-            places.setdefault(backup.location, []).append(backup)
-    for location, sharing in places.items():
+            places.setdefault(backup.location, []).append(backup.id)
+    sharing = []
+    for backup in newest_first(backups):
+        # What the provider knows reaches farther: it has seen other sources too.
+        here = [name for name in places.get(backup.location, ()) if name != backup.id]
+        others = backup.shares_file_with or sorted(here)
+        if others:
+            sharing.append((backup, others))
+    if sharing:
+        backup, others = sharing[0]
+        text = "Backups %s and %s share one file, so at most one of them is what it says" % (backup.id, ", ".join(others))
         if len(sharing) > 1:
-            ids = sorted(backup.id for backup in sharing)
-            yield Violation(
-                "collision",
-                "Backups %s share one file, so at most one of them is what it says" % ", ".join(ids),
-                series=sharing[0].series,
-                observed=ids,
-                expected="one backup at %s" % location,
-            )
+            text += " (%d backups of this source share theirs)" % len(sharing)
+        yield Violation("collision", text, observed=len(sharing), expected=0)
 
 
 def _age(series, policy, now):

@@ -394,8 +394,27 @@ def test_two_backups_in_one_file():
     violation = only(
         [backup(60, id="8", location="p/x"), backup(120, id="7", location="p/x"), backup(180, location="p/y")]
     )
-    assert (violation.code, violation.observed) == ("collision", ["7", "8"])
-    assert "7, 8" in violation.message
+    assert violation.to_result() == {
+        "code": "collision",
+        "series": None,
+        "message": "Backups 8 and 7 share one file, so at most one of them is what it says (2 backups of this source share "
+        "theirs)",
+        "observed": 2,
+        "expected": 0,
+    }
+
+
+def test_a_file_may_be_shared_with_another_source():
+    violation = only([backup(60), backup(120, id="7", shares_file_with=("a1 (crm)", "b2 (mail)"))])
+    assert (violation.code, violation.observed) == ("collision", 1)
+    assert violation.message == "Backups 7 and a1 (crm), b2 (mail) share one file, so at most one of them is what it says"
+
+
+def test_collisions_are_one_violation_with_the_newest_as_its_example():
+    nights = [backup(n * DAY, id=str(n), shares_file_with=("x%d (crm)" % n,), location="p/%d" % n) for n in (3, 1, 2)]
+    violation = only(nights)
+    assert violation.observed == 3
+    assert violation.message.startswith("Backups 1 and x1 (crm) share one file")
 
 
 def test_unknown_places_do_not_collide():
