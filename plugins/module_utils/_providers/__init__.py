@@ -11,9 +11,10 @@ from ._base import FACTS, OPERATIONS, Listing, Option, Provider, Surroundings
 from .backupman import Backupman
 from .cloud66 import Cloud66
 from .cloud66_v2 import Cloud66V2
+from .rackspace import Rackspace
 from .trove import Trove
 
-PROVIDERS = {provider.name: provider for provider in (Cloud66, Cloud66V2, Trove, Backupman)}
+PROVIDERS = {provider.name: provider for provider in (Cloud66, Cloud66V2, Trove, Rackspace, Backupman)}
 
 
 def connect(params, around):

@@ -105,20 +105,7 @@ class TroveApi(Provider):
 
     def list_sources(self):
         records, _warnings = self._pages("/instances", {}, ("instances",))
-        sources = []
-        for record in records:
-            datastore = datastore_of(record)
-            sources.append(
-                Source(
-                    id=str(record["id"]),
-                    name=fields.text(record.get("name")),
-                    engine=_engine(datastore),
-                    version=fields.text(datastore.get("version")),
-                    status=fields.text(record.get("status")),
-                    raw=record,
-                )
-            )
-        return sources
+        return [source_of(record) for record in records]
 
     def instance_id(self, source):
         """The id of an instance that is given by its id or its name. The service is asked once for a name."""
@@ -178,6 +165,10 @@ class TroveApi(Provider):
 
     # -- what may differ -------------------------------------------------------------------------------------------
 
+    def _home(self, source):
+        """The path of a source."""
+        return fields.path("instances", self.instance_id(source))
+
     def _place(self, source):
         """(path, parameters) of the list of a source's backups."""
         return "/backups", {} if source == ALL else {"instance_id": self.instance_id(source)}
@@ -188,9 +179,8 @@ class TroveApi(Provider):
 
     def _check_instance(self, source):
         """Raise NotFoundError for a source without backups that does not exist either: most likely it is misspelt."""
-        number = self.instance_id(source)
         try:
-            self._client.get(fields.path("instances", number))
+            self._client.get(self._home(source))
         except NotFoundError:
             raise NotFoundError("There is no instance %s, and no backup of one" % source)
         except ApiError:
@@ -292,6 +282,19 @@ class TroveApi(Provider):
         if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
             raise self._bad_shape("something else than a list of %s" % names[0])
         return records
+
+
+def source_of(record):
+    """The Source that a record of an instance shows."""
+    datastore = datastore_of(record)
+    return Source(
+        id=str(record["id"]),
+        name=fields.text(record.get("name")),
+        engine=_engine(datastore),
+        version=fields.text(datastore.get("version")),
+        status=fields.text(record.get("status")),
+        raw=record,
+    )
 
 
 def problem_of(call, response):
