@@ -18,7 +18,7 @@ from urllib.parse import urlsplit, urlunsplit
 from .._backup import FAILED, OK, RUNNING, UNKNOWN, Backup, BackupFile, FileAccess, Source, newest_first
 from .._errors import ApiError, AuthError, NotFoundError, OptionError, OutcomeUnknownError, UnavailableError
 from .._http import HttpClient, check_url, said_of
-from .._values import UTC, format_duration, format_time
+from .._values import UTC, format_time
 from . import _fields as fields
 from ._base import Listing, Option, Provider
 
@@ -302,13 +302,13 @@ def _forgotten(backups, now):
     ]
     if not old:
         return []
+    newest = old[0]
     return [
-        "%d of the backups have been pending for more than %s, such as %s of %s since %s: a run that was killed stays so for ever"
+        "Backup %s of %s has been pending since %s%s: a run that was killed stays so for ever"
         % (
-            len(old),
-            format_duration(PENDING_LIMIT.total_seconds()),
-            old[0].id,
-            old[0].source,
-            format_time(old[0].created_at),
+            newest.id,
+            newest.source,
+            format_time(newest.created_at),
+            ", as have %d older ones" % (len(old) - 1) if old[1:] else "",
         )
     ]
