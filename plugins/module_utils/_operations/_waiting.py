@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: no promise of stability is made to others.
-"""Waiting for the backup that a request leads to."""
+"""Waiting for what a request leads to."""
 
 from __future__ import annotations
 
@@ -21,6 +21,13 @@ def check_wait(params):
             raise OptionError(option, "must be 1 second or more")
 
 
+def in_words(backup):
+    """The status of a backup, with the service's own word for it where that says more."""
+    word = backup.raw.get("status")
+    more = isinstance(word, str) and word.lower() != backup.status
+    return "%s (%s)" % (backup.status, word) if more else backup.status
+
+
 @contextmanager
 def done_before(changed):
     """A wait that fails does not undo the request before it: the error says that something was changed."""
@@ -31,22 +38,42 @@ def done_before(changed):
         raise
 
 
+def wait_until(look, late, params, context):
+    """Call ``look()`` until it finds something, and return that.
+
+    After ``wait_timeout`` seconds, those that the looks took included, a BackupError begins with the words of ``late()``
+    and has its details: it returns both. A service that is away for a while is warned of, and looked at again.
+    """
+    began = context.now()
+    while True:
+        try:
+            found = look()
+        except UnavailableError as error:
+            context.warn("While waiting: %s" % error.message)
+            found = None
+        if found:
+            return found
+        waited = (context.now() - began).total_seconds()
+        if waited >= params["wait_timeout"]:
+            text, details = late()
+            raise BackupError(
+                "%s after %s" % (text, format_duration(waited)), code="wait_timeout", waited_seconds=int(waited), **details
+            )
+        context.sleep(min(params["wait_interval"], params["wait_timeout"] - waited))
+
+
 def wait_for_backup(read, known, engines, params, context):
     """Read until every engine (None: any) has a finished backup that is not ``known``; the newest of those.
 
     Raises BackupError at once if one failed, and when ``wait_timeout`` seconds have passed.
     """
-    waited = 0
-    while True:
-        try:
-            fresh = [
-                backup
-                for backup in read()
-                if backup.id not in known and backup.status != RUNNING and (None in engines or backup.engine in engines)
-            ]
-        except UnavailableError as error:
-            context.warn("While waiting: %s" % error.message)
-            fresh = []
+
+    def look():
+        fresh = [
+            backup
+            for backup in read()
+            if backup.id not in known and backup.status != RUNNING and (None in engines or backup.engine in engines)
+        ]
         for backup in fresh:
             if backup.status == FAILED:
                 raise BackupError(
@@ -54,14 +81,7 @@ def wait_for_backup(read, known, engines, params, context):
                     code="first_backup_failed",
                     id=backup.id,
                 )
-        if fresh and all(engine is None or any(b.engine == engine for b in fresh) for engine in engines):
-            return fresh[0]
-        if waited >= params["wait_timeout"]:
-            raise BackupError(
-                "No new backup of %s after %s" % (params["source"], format_duration(waited)),
-                code="wait_timeout",
-                waited_seconds=waited,
-            )
-        pause = min(params["wait_interval"], params["wait_timeout"] - waited)
-        context.sleep(pause)
-        waited += pause
+        whole = all(engine is None or any(backup.engine == engine for backup in fresh) for engine in engines)
+        return fresh[0] if fresh and whole else None
+
+    return wait_until(look, lambda: ("No new backup of %s" % params["source"], {}), params, context)
