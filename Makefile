@@ -12,7 +12,7 @@ STAGES ?=
 SANDBOX ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint stages sandbox bench tree changelog environment dev-environment clean
+.PHONY: help demo test lint stages sandbox bench tree docs changelog environment dev-environment clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "%-24s %s\n", $$1, $$2}'
@@ -37,6 +37,9 @@ bench: environment  ## Measure against the usual ways, as ratios from one run
 
 tree: environment  ## Copy the collection to build/tree, where Ansible can find it by its name
 	@.venv/bin/python tests/tools/tree.py
+
+docs: environment  ## Write the tables of docs/providers.md anew
+	@.venv/bin/python tests/tools/provider_tables.py
 
 changelog: dev-environment  ## Write the entry of this version into CHANGELOG.md
 	@.venv/bin/python tests/tools/changelog.py

@@ -18,6 +18,7 @@ ARGUMENT_SPEC = {
     "provider": {"type": "str", "default": "cloud66"},
     "source": {"type": "str"},
     "task": {"type": "dict"},
+    "run": {"type": "dict"},
     "check": {"type": "dict"},
     "fetch": {"type": "dict"},
 }
@@ -36,7 +37,7 @@ class ActionModule(ActionBase):
         record = _records.make_record(
             host,
             format_time(datetime.now(timezone.utc)),
-            **{key: options[key] for key in ("provider", "source", "task", "check", "fetch")}
+            **{key: options[key] for key in ("provider", "source", "task", "run", "check", "fetch")}
         )
         path = _records.record_path(options["dest"], options["name"] or host)
         try:

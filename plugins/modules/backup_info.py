@@ -118,6 +118,14 @@ backups:
       returned: always
       type: str
       sample: 2aad2bb5/backups/3c656a1b/postgresql/x7Kq
+    name:
+      description: Its name, V(null) where backups have none.
+      returned: always
+      type: str
+    parent_id:
+      description: The backup that an incremental one builds on, V(null) for a full one.
+      returned: always
+      type: str
     engine:
       description: The database engine, V(null) if the service does not say.
       returned: always
@@ -166,8 +174,15 @@ backups:
       description: What the service says of its result.
       returned: always
       type: str
+    shares_file_with:
+      description:
+        - Other backups for which the service points at the same stored file. At most one of them can be what it says.
+      returned: always
+      type: list
+      elements: str
     files:
-      description: Its files in the order in which they make it up.
+      description:
+        - Its files in the order in which they make it up, each with C(id), C(name), C(size_bytes), C(md5) and C(raw).
       returned: with O(files)
       type: list
       elements: dict

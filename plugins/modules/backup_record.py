@@ -13,8 +13,8 @@ version_added: 0.1.0
 author:
   - Restorable Backups contributors (@restorable)
 description:
-  - Turns the results of M(restorable.backups.backup_task), M(restorable.backups.backup_check) and
-    M(restorable.backups.backup_file_fetch) into one JSON record per host, in a folder on the controller.
+  - Turns the results of M(restorable.backups.backup_task), M(restorable.backups.backup_run),
+    M(restorable.backups.backup_check) and M(restorable.backups.backup_file_fetch) into one JSON record per host, in a folder on the controller.
     M(restorable.backups.backup_report) merges any number of such records.
   - The file is replaced as a whole or not at all.
   - The role P(restorable.backups.protect#role) uses it for every host.
@@ -40,11 +40,14 @@ options:
   task:
     description: The registered result of M(restorable.backups.backup_task). A skipped or failed one is understood.
     type: dict
+  run:
+    description: The registered result of M(restorable.backups.backup_run). A skipped or failed one is understood.
+    type: dict
   check:
     description:
       - The registered result of M(restorable.backups.backup_check) with O(ignore:fail_on_violation=false).
-      - While the O(task) was only just asked for (its RV(ignore:action) is V(created) or V(pending)), the violations
-        V(no_backups), V(stale), V(stalled), V(schedule_gap), V(too_few), V(missing_engine) and V(missing_database)
+      - While the O(task) was only just asked for (its RV(ignore:action) is V(created) or V(pending)), or the backup of
+        O(run) is still being made, the violations V(no_backups), V(stale), V(stalled), V(schedule_gap), V(too_few), V(missing_engine) and V(missing_database)
         say nothing but that its first backup is still to come. They are recorded as RV(record.pending) and do not
         count as violations.
     type: dict
@@ -156,6 +159,11 @@ record:
       returned: always
       type: dict
       sample: {"action": "present", "changed": false, "drift": []}
+    run:
+      description: What became of the backup on request; null when that step did not run or failed.
+      returned: always
+      type: dict
+      sample: {"action": "created", "backup_id": "42", "changed": true}
     violations:
       description: Ways in which the policy does not hold.
       returned: always

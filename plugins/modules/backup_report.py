@@ -125,7 +125,7 @@ table:
   type: list
   elements: str
   sample:
-    - "HOST  SOURCE  STATUS  TASK     NEWEST GOOD BACKUP    AGE    SIZE      SERIES  CHECKED"
+    - "HOST  SOURCE  STATUS  ASKED    NEWEST GOOD BACKUP    AGE    SIZE      SERIES  CHECKED"
     - "shop  5999b7  ok      present  2026-01-02T03:04:05Z  2h 1m  72.0 KiB  1       5s ago"
 dest:
   description: The file of the merged JSON, null when none was asked for.

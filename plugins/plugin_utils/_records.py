@@ -60,17 +60,19 @@ class RecordError(Exception):
 # ---------------------------------------------------------------- making a record
 
 
-def make_record(host, when, provider=None, source=None, task=None, check=None, fetch=None):
-    """The record of one run for one host. task, check and fetch are results of the modules, None if not run."""
-    task, check, fetch = _ran(task), _ran(check), _ran(fetch)
-    is_pending = bool(task) and not _failed(task) and task.get("action") in ("created", "pending")
+def make_record(host, when, provider=None, source=None, task=None, run=None, check=None, fetch=None):
+    """The record of one run for one host. task, run, check and fetch are results of the modules, None if not run."""
+    task, run, check, fetch = _ran(task), _ran(run), _ran(check), _ran(fetch)
+    is_pending = _is_under_way(task, ("created", "pending")) or (
+        _is_under_way(run, ("created", "running")) and (run.get("backup") or {}).get("status") != "ok"
+    )
     # The role does not call it a failure that a task without a first backup has nothing to fetch.
     awaited = fetch if is_pending and fetch and (fetch.get("failure") or {}).get("code") == NO_BACKUPS else None
     if awaited:
         fetch = None
     errors = [
         _error(step, result)
-        for step, result in (("task", task), ("check", check), ("fetch", fetch))
+        for step, result in (("task", task), ("run", run), ("check", check), ("fetch", fetch))
         if result and _failed(result)
     ]
     judged = check if check and not _failed(check) else None
@@ -109,6 +111,11 @@ def make_record(host, when, provider=None, source=None, task=None, check=None, f
             "changed": bool(task.get("changed")),
             "drift": [_plain(drift) for drift in task.get("drift") or []],
         },
+        "run": None if run is None or _failed(run) else {
+            "action": run.get("action"),
+            "changed": bool(run.get("changed")),
+            "backup_id": (run.get("backup") or {}).get("id"),
+        },
         "violations": violations,
         "pending": tolerated,
         "series": [_plain(series) for series in (judged or task or {}).get("series") or []],
@@ -122,6 +129,11 @@ def make_record(host, when, provider=None, source=None, task=None, check=None, f
         },
         "errors": errors,
     }
+
+
+def _is_under_way(result, actions):
+    """Whether a step has asked for a backup, so that there may be none yet."""
+    return bool(result) and not _failed(result) and result.get("action") in actions
 
 
 def _ran(result):
@@ -153,7 +165,7 @@ def summary(record):
     parts = ["%s: %s" % (" and ".join(names), message) for message, names in steps.items()]
     parts += ["%s (%s)" % (v.get("message"), v.get("code")) for v in record["violations"]]
     if not parts and record["status"] == PENDING:
-        parts = ["the backup task was asked for; its first backup is still to come"]
+        parts = ["a backup was asked for, and is still to come"]
     return "%s: %s" % (record["status"], "; ".join(parts)) if parts else record["status"]
 
 
@@ -170,6 +182,7 @@ def _timeless(record):
     kept["pending"] = [(v.get("code"), v.get("series")) for v in record.get("pending") or []]
     kept["errors"] = [(e.get("step"), e.get("code")) for e in record.get("errors") or []]
     kept["task"] = (record.get("task") or {}).get("action")
+    kept["run"] = (record.get("run") or {}).get("action")
     kept["newest"] = (record.get("newest_backup") or {}).get("id")
     if kept["fetch"]:
         kept["fetch"] = {key: value for key, value in kept["fetch"].items() if key != "changed"}
@@ -310,7 +323,7 @@ def _is_outdated(record, now, max_age):
 def table(report):
     """The report as aligned lines for a terminal: a row per host, then violations and errors in words."""
     now = parse_time(report["when"])
-    rows = [("HOST", "SOURCE", "STATUS", "TASK", "NEWEST GOOD BACKUP", "AGE", "SIZE", "SERIES", "CHECKED")]
+    rows = [("HOST", "SOURCE", "STATUS", "ASKED", "NEWEST GOOD BACKUP", "AGE", "SIZE", "SERIES", "CHECKED")]
     remarks = []
     outdated = {(item["host"], item["source"]): item["message"] for item in report["outdated"]}
     for record in report["records"]:
@@ -321,7 +334,7 @@ def table(report):
                 record.get("host"),
                 record.get("source"),
                 "outdated (%s)" % record.get("status") if too_old else record.get("status"),
-                (record.get("task") or {}).get("action"),
+                ", ".join(step["action"] for step in (record.get("task"), record.get("run")) if step) or None,
                 newest.get("created_at"),
                 _age(newest.get("created_at"), now),
                 format_size(newest["size_bytes"]) if newest.get("size_bytes") else None,

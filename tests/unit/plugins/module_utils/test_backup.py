@@ -79,6 +79,8 @@ def test_a_result_is_plain_data_with_the_documented_keys():
         "provider",
         "source",
         "series",
+        "name",
+        "parent_id",
         "engine",
         "database",
         "status",
@@ -89,6 +91,7 @@ def test_a_result_is_plain_data_with_the_documented_keys():
         "restore_status",
         "location",
         "message",
+        "shares_file_with",
         "raw",
     ]
     assert result["created_at"] == "2026-03-18T11:58:30Z"
@@ -106,6 +109,7 @@ def test_files_are_plain_data_too():
         "id": "tar-aa",
         "name": "shop.tar-aa",
         "size_bytes": 5,
+        "md5": None,
         "raw": {"a": 1},
     }
 

@@ -6,14 +6,22 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from pathlib import Path
 
 import pytest
-from ansible_collections.restorable.backups.plugins.module_utils import _evidence, _http, _markers, _policy
+from ansible_collections.restorable.backups.plugins.module_utils import (
+    _evidence,
+    _http,
+    _markers,
+    _policy,
+    _providers,
+)
 from ansible_collections.restorable.backups.plugins.module_utils._operations import (
     check,
     _fetch_options,
+    _task_order,
     import_backup,
     task,
 )
@@ -65,17 +73,19 @@ def test_every_code_in_the_policy_is_declared():
     assert raised == set(_policy.CODES)
 
 
-def test_the_table_of_providers_is_that_of_the_code():
-    head = next(line for line in page("providers").splitlines() if line.startswith("| operation"))
-    names = [cell.strip(" `") for cell in head.strip("|").split("|")][2:]
-    assert names == list(PROVIDERS)
-    operations = set()
-    for provider in PROVIDERS.values():
-        operations |= provider.capabilities | set(provider.instead)
-    table = {row[0]: row[2:] for row in rows("providers")}
-    assert set(table) == operations
-    for operation, cells in table.items():
-        assert cells == ["yes" if operation in PROVIDERS[name].capabilities else "no" for name in names], operation
+def test_the_tables_of_providers_are_those_of_the_code(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "tests" / "tools"))
+    tables = importlib.import_module("provider_tables")
+    assert page("providers") == tables.render(page("providers"), _providers), "run `make docs`"
+
+
+@pytest.mark.parametrize("name", sorted(PROVIDERS))
+def test_every_provider_says_what_it_can_and_what_to_do_instead(name):
+    provider = PROVIDERS[name]
+    assert provider.capabilities <= set(_providers.OPERATIONS) | set(_providers.FACTS)
+    assert set(provider.instead) == set(_providers.OPERATIONS) - provider.capabilities
+    assert set(provider.options) <= set(PROVIDER_OPTIONS)
+    assert provider.title and provider.source_words and provider.task_kind in ("order", "record")
 
 
 def test_numbers_in_the_pages_are_those_of_the_code():
@@ -84,11 +94,12 @@ def test_numbers_in_the_pages_are_those_of_the_code():
     assert cloud66._MAX_REPEATS == 3 and "three pages without news" in page("providers")
     assert _http._BACKOFF_LIMIT == 20 and "up to 20 seconds" in page("providers")
     assert _http.RETRY_AFTER_LIMIT == 120 and "more than two minutes" in page("providers")
-    assert ", ".join(map(str, sorted(_http._RETRIED)[:-1])) + " and 504" in page("providers")
+    retried = ", ".join(map(str, sorted(_http._RETRIED)[:-1])) + " and 504"
+    assert retried.replace("413", "413 (with `Retry-After`)") in page("providers")
     assert _markers._LOCK_WAIT == 30 and "half a minute" in page("idempotency")
     assert _evidence._LOOK_BACK == 10 and _evidence._ENOUGH == 3
     assert "up to ten newest backups, three at least" in page("idempotency")
-    assert task._SERVER_FREQUENCY == "0 */1 * * *" and "every hour when none was given" in page("idempotency")
+    assert _task_order._SERVER_FREQUENCY == "0 */1 * * *" and "every hour when none was given" in page("idempotency")
     assert Schedule("0 * * * *").default_grace == 900 and Schedule("0 0 1 * *").default_grace == 6 * 3600
     for name in ("violations", "idempotency"):
         assert "at least 15 minutes and at most 6 hours" in re.sub(r"\s+", " ", page(name))
@@ -109,12 +120,9 @@ def test_options_and_files_that_are_named_exist(name):
 
 @pytest.mark.parametrize("name", PAGES)
 def test_environment_variables_that_are_named_are_read(name):
-    read = {
-        variable
-        for about in list(PROVIDER_OPTIONS.values()) + [task.STATE_DIR_OPTION]
-        for variable in about.get("fallback", (0, []))[1]
-    }
-    foreign = {"REQUESTS_CA_BUNDLE", "XDG_STATE_HOME", "ANSIBLE_DEBUG", "ANSIBLE_KEEP_REMOTE_FILES"}
+    read = set(task.STATE_DIR_OPTION["fallback"][1])
+    read |= {name for provider in PROVIDERS.values() for option in provider.options.values() for name in option.env}
+    foreign = {"REQUESTS_CA_BUNDLE", "XDG_STATE_HOME", "ANSIBLE_DEBUG", "ANSIBLE_KEEP_REMOTE_FILES", "OS_AUTH_URL"}
     for variable in re.findall(r"`\$?([A-Z][A-Z0-9]+_[A-Z0-9_]+)`", page(name)):
         assert variable in read | foreign, variable
 
