@@ -45,10 +45,16 @@ class BackupFile:
 
 @dataclass
 class FileAccess:
-    """Where the bytes of a file are. ``headers`` hold the credential where the address is not enough; both are secret."""
+    """Where the bytes of a file are. ``headers`` hold the credential where the address is not enough; both are secret.
+
+    The settings of TLS are paths on the controller; None stands for those of the options.
+    """
 
     url: str
     headers: dict = field(default_factory=dict)
+    validate_certs: Optional[bool] = None
+    ca_path: Optional[str] = None
+    client_cert: Optional[tuple] = None
 
 
 @dataclass

@@ -288,16 +288,21 @@ def main():
         )
     order = json.loads(module.params["_plan"])
     order["dest"] = module.params["dest"]
-    urls = list(order["urls"].values())
-    module.no_log_values.update(urls)
+    urls = set(order["urls"].values())
+    credentials = set().union(*map(_receive.credentials_of, order["credentials"].values()))
+    module.no_log_values.update(urls | credentials)
+
+    def clean(text):
+        return _receive.without_signatures(text, urls, credentials)
+
     try:
         module.exit_json(**carry_out(module, order))
     except _receive.ReceiveError as error:
-        message = _receive.without_signatures(error.message, urls)
+        message = clean(error.message)
         module.fail_json(msg=message, failure={"code": error.code, "message": message, "details": error.details})
     except Exception as error:  # pylint: disable=broad-exception-caught  # its own text could hold a URL
-        message = _receive.without_signatures("%s: %s" % (type(error).__name__, error), urls)
-        module.fail_json(msg=message, exception=_receive.without_signatures(traceback.format_exc(), urls))
+        message = clean("%s: %s" % (type(error).__name__, error))
+        module.fail_json(msg=message, exception=clean(traceback.format_exc()))
 
 
 def carry_out(module, order):
@@ -318,7 +323,10 @@ def carry_out(module, order):
     if order["do"] == "inspect" or module.check_mode:
         answer = _receive.inspect(order)
     else:
+        _receive.check_rights(module.params["owner"], module.params["group"])
         answer = _receive.receive(order, apply_attributes)
+    if answer["state"] == "needed":
+        _receive.check_rights(module.params["owner"], module.params["group"])
     answer["diff"] = difference(module.params, order, answer)
     answer["attributes_changed"] = False
     if answer["state"] == "current":

@@ -7,6 +7,8 @@
 
 from __future__ import annotations
 
+from ansible.module_utils.basic import env_fallback
+
 from .._options import source_option, with_provider
 
 FETCH_OPTIONS = {
@@ -26,6 +28,8 @@ FETCH_OPTIONS = {
     "keep_partial": {"type": "bool", "default": True},
     "workers": {"type": "int", "default": 4},
     "progress_interval": {"type": "int", "default": 20},
+    "credentials_on_host": {"type": "bool", "default": False},
+    "spool_dir": {"type": "path", "fallback": (env_fallback, ["RESTORABLE_SPOOL_DIR"])},
     # From the action plugin to the module on the host: an order with signed URLs.
     "_plan": {"type": "str", "no_log": True},
 }

@@ -31,7 +31,8 @@ _NAME_BYTES = 180
 def run(params, provider, context, host):
     """The module's result. ``host`` carries orders to the host: ``inspect``, ``receive`` and ``release``.
 
-    Its ``is_free`` is a cheap look that may say no without a reason.
+    With ``receive`` goes {part number: FileAccess} of the parts to fetch next; how the bytes reach the host is its own
+    affair. Its ``is_free`` is a cheap look that may say no without a reason.
     """
     checksum = wanted_checksum(params["checksum"])
     if not params["dest"].strip():
@@ -45,6 +46,7 @@ def run(params, provider, context, host):
     provider.require("files")
     provider.require("fetch")
     backup = chosen_backup(params, provider, context)
+    _check_collision(params, backup, context)
     files = provider.list_files(params["source"], backup.id)
     if not files:
         raise BackupError("backup %s has no files to fetch" % backup.id, code="no_files", id=backup.id)
@@ -66,7 +68,7 @@ def run(params, provider, context, host):
     elif context.check_mode:
         result.update(changed=True, dest=looked["path"])
     else:
-        fetched, looked_later = _Fetch(params, provider, context, host, backup, order, looked).finish()
+        fetched, looked_later = _Fetch(params, provider, context, host, backup, files, order, looked).finish()
         result.update(fetched)
         looked = looked or looked_later
     if result["changed"]:
@@ -137,6 +139,25 @@ def chosen_backup(params, provider, context):
     return good[0]
 
 
+def _check_collision(params, backup, context):
+    """Of several backups that share one stored file at most one can be what it says, and nobody can tell which."""
+    if not backup.shares_file_with:
+        return
+    message = "backup %s of %s shares its stored file with %s: it may hold the data of another" % (
+        backup.id,
+        backup.source,
+        ", ".join(backup.shares_file_with),
+    )
+    if not params["force"]:
+        raise BackupError(
+            "%s. Fetch another backup, or this one all the same with force: true" % message,
+            code="collision",
+            id=backup.id,
+            shares_file_with=list(backup.shares_file_with),
+        )
+    context.warn(message[0].upper() + message[1:])
+
+
 def _check_filters(params, backup):
     """What is said beside an id must be true of its backup."""
     for option, found in (("engine", backup.engine), ("database", backup.database), ("series", backup.series)):
@@ -189,7 +210,11 @@ def backup_name(backup, files, joined):
     """The name of the joined file, or of the folder of parts: what is in it, when it was made, its id."""
     made = backup.created_at.strftime("%Y%m%dT%H%M%SZ") if backup.created_at else None
     name = "-".join(str(word) for word in (backup.engine, backup.database, made, backup.id) if word)
-    return safe_name(name + (_ending(files[0].name) if joined else ""), "backup" + (".tar" if joined else ""))
+    if not joined:
+        return safe_name(name, "backup")
+    # Segments of an object have names of their own, without its ending.
+    ending = _ending(files[0].name) or _ending((backup.location or "").partition("?")[0])
+    return safe_name(name + ending, "backup.tar")
 
 
 def _ending(name):
@@ -207,20 +232,23 @@ def make_order(params, provider, backup, files, checksum):
     """What the host needs to know, without a URL yet."""
     joined = params["parts"] == "join"
     sizes = [file.size_bytes for file in files]
+    what = {
+        "provider": backup.provider,
+        "address": provider.address,
+        "source": backup.source,
+        "backup": backup.id,
+        "parts": params["parts"],
+        "files": [file.id for file in files],
+    }
+    if any(file.md5 for file in files):
+        what["md5"] = [file.md5 for file in files]
     return {
         "name": backup_name(backup, files, joined),
         "kept": not joined,
         "checksum": checksum,
         "force": params["force"],
         "keep_partial": params["keep_partial"],
-        "what": {
-            "provider": backup.provider,
-            "address": provider.address,
-            "source": backup.source,
-            "backup": backup.id,
-            "parts": params["parts"],
-            "files": [file.id for file in files],
-        },
+        "what": what,
         "backup": {
             "id": backup.id,
             "series": backup.series,
@@ -229,8 +257,12 @@ def make_order(params, provider, backup, files, checksum):
             "status": backup.status,
             "created_at": format_time(backup.created_at),
         },
-        "files": [{"id": file.id, "name": name} for file, name in zip(files, safe_names(file.name for file in files))],
+        "files": [
+            {"id": file.id, "name": name, "size": file.size_bytes, "md5": file.md5}
+            for file, name in zip(files, safe_names(file.name for file in files))
+        ],
         "urls": {},
+        "credentials": {},
         "run": uuid.uuid4().hex,
         "first": True,
         "seen": None,
@@ -242,22 +274,27 @@ def make_order(params, provider, backup, files, checksum):
         "validate_certs": params["validate_certs"],
         "ca_data": None,
         "allow_http": params["allow_http"],
+        "proxies": None,
+        "storage_name": None,
+        "client_cert": None,
+        "handed": None,
         "expected_bytes": backup.size_bytes if None in sizes else sum(sizes),
     }
 
 
 class _Fetch:
-    """Slice after slice until the host has all parts; asks for URLs just before they are needed."""
+    """Slice after slice until the host has all parts; asks where they are just before they are needed."""
 
-    def __init__(self, params, provider, context, host, backup, order, looked):
+    def __init__(self, params, provider, context, host, backup, files, order, looked):
         self.provider, self.context, self.host = provider, context, host
-        self.source, self.backup = params["source"], backup
+        self.source, self.backup, self.files = params["source"], backup, files
         self.order = dict(order, seen=looked and looked["seen"])
         self.count = len(order["files"])
         self.complete = set(looked["complete"]) if looked else set()
         self.have = {}
-        self.urls = {}
-        self.refused = {}
+        # Part number -> (FileAccess, when it was given).
+        self.accesses = {}
+        self.refused, self.misfits = {}, set()
         self.portion = min(params["workers"], _MAX_PORTION)
         self.received, self.resumed = 0, None
         self.barren = self.setbacks = 0
@@ -268,7 +305,7 @@ class _Fetch:
         first = None
         try:
             while True:
-                answer = self.host.receive(dict(self.order, urls=self._next_urls()))
+                answer = self.host.receive(self.order, self._next_accesses())
                 first = first or answer
                 if answer["state"] == "current":
                     # It was not seen to be so before, or another run was faster.
@@ -284,21 +321,21 @@ class _Fetch:
                     self.host.release(self.order)
             raise
 
-    # -- URLs ------------------------------------------------------------------------------------------------------
+    # -- where the parts are ----------------------------------------------------------------------------------------
 
-    def _next_urls(self):
-        """{part number as text: URL} for the next slice."""
+    def _next_accesses(self):
+        """{part number: FileAccess} for the next slice."""
         wanted = [index for index in range(self.count) if index not in self.complete][: self.portion]
         now = self.context.now().timestamp()
-        missing = [index for index in wanted if not 0 <= now - self.urls.get(index, ("", 0))[1] < _URL_LIFE]
+        missing = [index for index in wanted if not 0 <= now - self.accesses.get(index, (None, 0))[1] < _URL_LIFE]
         if missing:
             with ThreadPoolExecutor(min(8, len(missing))) as pool:
-                for index, url in zip(missing, pool.map(self._ask, missing)):
-                    self.urls[index] = (url, now)
-        return {str(index): self.urls[index][0] for index in wanted}
+                for index, access in zip(missing, pool.map(self._ask, missing)):
+                    self.accesses[index] = (access, now)
+        return {index: self.accesses[index][0] for index in wanted}
 
     def _ask(self, index):
-        return self.provider.file_url(self.source, self.backup.id, self.order["files"][index]["id"])
+        return self.provider.file_access(self.source, self.backup.id, self.files[index])
 
     # -- what a slice has brought ----------------------------------------------------------------------------------
 
@@ -312,9 +349,8 @@ class _Fetch:
             self.have[index] = part["have"]
             if part["size"] is not None and part["have"] == part["size"]:
                 if index not in self.complete:
-                    self._say(
-                        "part %d of %d (%s) is here, %s", index + 1, self.count, self._name(index), _size(part["size"])
-                    )
+                    size = format_size(part["size"])
+                    self._say("part %d of %d (%s) is here, %s", index + 1, self.count, self._name(index), size)
                 self.complete.add(index)
             else:
                 self.complete.discard(index)
@@ -323,15 +359,20 @@ class _Fetch:
                 "The storage does not say how long part %s of backup %s is: whether all of it has come cannot be told"
                 % (self._name(index), self.backup.id)
             )
+        if answer.get("without_md5"):
+            self.context.warn(
+                "The Python that received backup %s refuses MD5 (FIPS): of its parts the sizes alone were compared "
+                "with what the service says" % self.backup.id
+            )
         if answer["state"] == "done":
             return
         rate = answer["received"] / max(answer["seconds"], 0.001)
         if len(self.complete) < self.count:
-            total = "" if answer["size"] is None else " of %s" % _size(answer["size"])
-            self._say("%s%s, %s/s", _size(answer["have"]), total, _size(int(rate)))
+            total = "" if answer["size"] is None else " of %s" % format_size(answer["size"])
+            self._say("%s%s, %s/s", format_size(answer["have"]), total, format_size(int(rate)))
         elif not self.announced:
             self.announced = True
-            self._say("all %s are here; computing the checksum", _size(answer["have"]))
+            self._say("all %s are here; computing the checksum", format_size(answer["have"]))
         self._judge(answer, before)
         in_time = self.order["seconds"] is None or answer["seconds"] < self.order["seconds"]
         if in_time and all(outcome[0] == "done" for outcome in answer["outcomes"].values()):
@@ -342,8 +383,17 @@ class _Fetch:
             index = int(text)
             if kind in ("final", "transient"):
                 raise self._failure(index, message)
+            if kind == "misfit":
+                if index in self.misfits:
+                    message += ", also when fetched anew; the destination is as it was before"
+                    raise self._failure(index, message, "checksum_mismatch")
+                self._say("part %s: %s; fetching it once more", self._name(index), message)
+                self.misfits.add(index)
+                self.accesses.pop(index, None)
             if kind == "expired":
-                self.urls.pop(index, None)
+                access, _when = self.accesses.pop(index, (None, 0))
+                if access is not None:
+                    self.provider.access_refused(access)
                 again = index in self.refused and self.refused[index] == self.have.get(index)
                 if again:
                     raise self._failure(index, "%s, also with a fresh URL" % message)
@@ -358,11 +408,11 @@ class _Fetch:
             if self.setbacks >= _MAX_SETBACKS:
                 raise self._failure(None, "the storage keeps changing what it holds")
 
-    def _failure(self, index, message):
+    def _failure(self, index, message, code="storage"):
         about = "" if index is None else ", part %s" % self._name(index)
         return BackupError(
             "Cannot fetch backup %s of %s%s: %s. %s" % (self.backup.id, self.source, about, message, self._next_step()),
-            code="storage",
+            code=code,
             id=self.backup.id,
             part=None if index is None else self.order["files"][index]["id"],
         )
@@ -373,7 +423,7 @@ class _Fetch:
         arrived = sum(self.have.values())
         if not arrived:
             return "Nothing has arrived yet; run the same task again to try once more"
-        return "What has arrived (%s) is kept; running the same task again goes on from there" % _size(arrived)
+        return "What has arrived (%s) is kept; running the same task again goes on from there" % format_size(arrived)
 
     def _result(self, answer):
         expected = self.order["expected_bytes"]
@@ -398,6 +448,3 @@ def _facts(answer):
 def _file_result(file, name):
     return {"id": file.id, "name": name, "path": None, "size_bytes": file.size_bytes, "sha256": None}
 
-
-def _size(size):
-    return format_size(size)

@@ -150,6 +150,9 @@ class Provider:
         """A FileAccess for one of ``list_files``. It may expire within minutes."""
         raise NotImplementedError
 
+    def access_refused(self, access):
+        """A storage has refused a FileAccess: the next one shall not hold the same credential, where there is another."""
+
     def list_sources(self):
         """The Sources of the account."""
         raise NotImplementedError

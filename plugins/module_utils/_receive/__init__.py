@@ -7,18 +7,20 @@
 
 ``_storage`` asks a storage for bytes, ``_partial`` keeps what has arrived so that a killed run can go on, ``_transfer``
 brings parts in side by side and hashes them, ``_destination`` knows where they belong, ``_run`` puts these together.
-None of them knows Ansible, the API or a credential; a signed URL is never put into a message.
+None of them knows Ansible or the API. Neither a signed URL nor a credential is ever put into a message.
 """
 
 from __future__ import annotations
 
-from ._destination import check_attributes, readable_mode
-from ._failures import ReceiveError, without_signatures
+from ._destination import check_attributes, check_rights, readable_mode
+from ._failures import ReceiveError, credentials_of, without_signatures
 from ._run import inspect, receive, release
 
 __all__ = (
     "ReceiveError",
     "check_attributes",
+    "check_rights",
+    "credentials_of",
     "inspect",
     "readable_mode",
     "receive",

@@ -178,19 +178,53 @@ def check_attributes(mode, owner, group):
     """Raise ReceiveError for what could not be given to a file on this host, before there is one."""
     if mode is not None and not _is_mode(mode):
         raise ReceiveError("bad_option", "mode: %r is neither octal nor symbolic" % (mode,), option="mode")
-    for option, name, find in (("owner", owner, pwd.getpwnam), ("group", group, grp.getgrnam)):
-        if name is None:
-            continue
-        try:
-            known = 0 <= int(name) < 2**32 - 1
-        except ValueError:
-            try:
-                known = bool(find(name))
-            except (KeyError, ValueError):
-                known = False
-        if not known:
+    for option, name, find in _owners(owner, group):
+        if _number(name, find) is None:
             kind = "user" if option == "owner" else "group"
             raise ReceiveError("bad_option", "%s: the host knows no %s %r" % (option, kind, name), option=option)
+
+
+def check_rights(owner, group):
+    """Raise ReceiveError for a known owner or group that this user may not give to a file of its own."""
+    if _may_give_away():
+        return
+    ours = {"owner": {os.geteuid()}, "group": {os.getegid()} | set(os.getgroups())}
+    for option, name, find in _owners(owner, group):
+        if _number(name, find) not in ours[option]:
+            raise ReceiveError(
+                "bad_option",
+                "%s: %s may not give a file to %s; use become, or leave it out"
+                % (option, _known(pwd.getpwuid, os.geteuid()), name),
+                option=option,
+            )
+
+
+def _owners(owner, group):
+    both = (("owner", owner, pwd.getpwnam), ("group", group, grp.getgrnam))
+    return [(option, name, find) for option, name, find in both if name is not None]
+
+
+def _number(name, find):
+    """The number of a user or group, None where there is no such thing."""
+    try:
+        number = int(name)
+        return number if 0 <= number < 2**32 - 1 else None
+    except ValueError:
+        pass
+    try:
+        return find(name)[2]
+    except (KeyError, ValueError):
+        return None
+
+
+def _may_give_away():
+    """Whether this process may change the owner of files: a capability that root may lack, and others may have."""
+    try:
+        with open("/proc/self/status", encoding="ascii", errors="replace") as file:
+            found = re.search(r"^CapEff:\s*([0-9a-f]+)$", file.read(), re.M)
+    except OSError:
+        found = None
+    return bool(int(found.group(1), 16) & 1) if found else os.geteuid() == 0
 
 
 def _is_mode(mode):

@@ -36,11 +36,19 @@ def cannot(what, path, error):
     return ReceiveError(code, "cannot %s %s: %s" % (what, path, os_reason(error)), path=path)
 
 
-def without_signatures(text, urls=()):
-    """Text in which neither one of these URLs' queries nor that of any other URL can be read."""
+def without_signatures(text, urls=(), credentials=()):
+    """Text in which neither one of these URLs' queries nor that of any other URL can be read, and no credential."""
+    secrets = {value for value in credentials if value}
     for url in urls:
         query = url.partition("?")[2]
-        for secret in [query] + [pair.partition("=")[2] for pair in query.split("&")]:
-            if len(secret) > 7:
-                text = text.replace(secret, "...")
+        found = [query] + [pair.partition("=")[2] for pair in query.split("&")]
+        secrets.update(one for one in found if len(one) > 7)
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, "...")
     return re.sub(r"(https?://[^\s?'\"]+)\?[^\s'\"]+", r"\1?...", text)
+
+
+def credentials_of(headers):
+    """What must not be read in such headers: their values, and the word after a scheme such as Bearer."""
+    values = set(headers.values())
+    return {value for value in values | {value.rpartition(" ")[2] for value in values} if value}

@@ -28,6 +28,7 @@ import stat
 import struct
 import threading
 import time
+from contextlib import suppress
 
 from ._failures import ReceiveError, cannot
 
@@ -194,6 +195,16 @@ class Partial:
             self.save()
             self.changed.notify_all()
 
+    def fill(self, paths, sizes):
+        """Take in whole files of this host: one of all parts joined, or one for each part. They are moved or copied.
+
+        The progress says nothing of them: a run that dies before they are checked leaves nothing to go on from.
+        """
+        for index, path in enumerate(paths):
+            _take_file(path, self.path(index))
+        for part, size in zip(self.parts, sizes):
+            part.size = part.have = size
+
     def forget(self, index):
         """Give up the bytes of one part."""
         part = self.parts[index]
@@ -269,6 +280,9 @@ class Partial:
     def _file(self, index):
         key = 0 if self.joined else index
         with self.changed:
+            if self._lock is None:
+                # A thread that comes back from a connection after the end.
+                raise ReceiveError("changed", "the fetch has ended")
             if key not in self._files:
                 self._files[key] = os.open(self.path(index), os.O_RDWR | os.O_CREAT | _FLAGS, 0o600)
             return self._files[key]
@@ -327,6 +341,25 @@ def write_whole(folder, name, data):
     finally:
         os.close(file)
     os.rename(temporary, os.path.join(folder, name))
+
+
+def _take_file(path, place):
+    """Move a file of this host, or copy it where moving would not make it ours."""
+    about, user = os.lstat(path), os.geteuid()
+    if not stat.S_ISREG(about.st_mode):
+        raise ReceiveError("changed", "someone else replaced %s meanwhile" % path)
+    if user in (0, about.st_uid) and about.st_dev == os.stat(os.path.dirname(place)).st_dev:
+        os.rename(path, place)
+        os.chown(place, user, os.getegid())
+        os.chmod(place, 0o600)
+        return
+    with open(path, "rb") as source:
+        file = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _FLAGS, 0o600)
+        with os.fdopen(file, "wb") as copy:
+            shutil.copyfileobj(source, copy, 1 << 20)
+    with suppress(OSError):
+        # Not ours to remove where another user brought it: then it goes with its folder.
+        os.unlink(path)
 
 
 def _size(path):

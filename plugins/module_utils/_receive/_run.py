@@ -9,23 +9,30 @@ An order is a plain dict from the controller:
 
 - ``dest``, ``name`` (for a ``dest`` that is a folder), ``kept`` (parts stay single files), ``checksum``, ``force``;
 - ``what``: a plain dict that tells this backup from every other; ``backup``: what the note shall say of it;
-- ``files``: [{"id", "name"}] in order; ``urls``: {part number as text: fresh signed URL} of the parts to fetch now;
+- ``files``: [{"id", "name", "size", "md5"}] in order; with an ``md5`` both are compared with what arrives;
+- ``urls``: {part number as text: fresh URL} of the parts to fetch now; ``credentials``: {part number as text: headers}
+  where the URL alone is not enough;
 - ``run``: tells this run of the task from others; ``first``: whether this is its first slice; ``seen``: what
   ``inspect`` has seen, or None; ``rate``: bytes per second of the slice before; ``seconds``: how long the slice may
   last (None: to the end);
 - ``workers``, ``timeout``, ``tries``, ``validate_certs``, ``ca_data``, ``allow_http``: how to fetch;
-- ``expected_bytes``: the size of the whole as the API gives it, or None; ``keep_partial``.
+- ``storage_name``: what to call the storage where the URLs lead to a relay, or None; ``proxies``: None for those of the
+  environment; ``client_cert``: paths of a certificate and its key, or None;
+- ``expected_bytes``: the size of the whole as it is known before, or None; ``keep_partial``;
+- ``handed``: None, or what the controller has brought to this host itself: ``folder``, and once it is there ``paths``,
+  ``sizes`` of the parts and ``sha256``.
 """
 
 from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 
 from ._destination import describe, holds, publish_file, publish_parts, resolve, signature
 from ._failures import NO_SPACE, ReceiveError, cannot
 from ._partial import Partial, look
-from ._storage import Storage
+from ._storage import MISFIT, Storage
 from ._transfer import Hasher, Transfer, free_space, hash_file
 
 # Up to so many bytes are hashed without a word; before more, the controller gets a chance to say so.
@@ -44,6 +51,10 @@ def inspect(order):
     what, complete, have = look(target.partial)
     if what == order["what"]:
         answer.update(complete=complete, have=have)
+    if order["handed"] is not None:
+        # A folder that this user cannot see yet will be opened to it with the file.
+        with suppress(OSError):
+            free_space(order["handed"]["folder"], order["expected_bytes"])
     if order["expected_bytes"] is not None:
         free_space(target.folder, order["expected_bytes"] - answer["have"])
     return answer
@@ -57,8 +68,9 @@ def receive(order, apply_attributes, sleep=time.sleep):
     target = _target(order)
     before = describe(target)
     partial = Partial.take(target.partial, order["run"], sleep)
+    work = _slice if order["handed"] is None else _take_over
     try:
-        return dict(_slice(order, target, partial, apply_attributes), path=target.path, before=before)
+        return dict(work(order, target, partial, apply_attributes), path=target.path, before=before)
     except BaseException as error:
         _end(order, partial, error)
         if isinstance(error, OSError):
@@ -82,12 +94,15 @@ def _target(order):
 
 
 def _end(order, partial, error):
-    """After a failure. A disk that is full is given its space back: it harms more than this fetch."""
+    """After a failure. A disk that is full is given its space back: it harms more than this fetch.
+
+    What the controller has handed on it still has.
+    """
     full = isinstance(error, OSError) and error.errno in NO_SPACE
     if isinstance(error, ReceiveError):
         full = error.code == "no_space" and "needed_bytes" not in error.details
     try:
-        if full or not order["keep_partial"]:
+        if full or not order["keep_partial"] or order["handed"] is not None:
             partial.remove()
         else:
             partial.leave()
@@ -118,14 +133,22 @@ def _slice(order, target, partial, apply_attributes):
 
     hasher = None
     if partial.complete or _may_finish(order, partial):
-        hasher = Hasher(partial, each=order["kept"])
-        hasher.start()
-    storage = Storage(order["timeout"], order["validate_certs"], order["ca_data"], order["allow_http"])
+        hasher = _hasher(order, partial)
+    storage = Storage(
+        order["timeout"],
+        order["validate_certs"],
+        order["ca_data"],
+        order["allow_http"],
+        order["proxies"],
+        order["storage_name"],
+        order["client_cert"],
+    )
     transfer = Transfer(
         partial,
         storage,
         {int(index): url for index, url in order["urls"].items()},
-        [file["name"] for file in order["files"]],
+        order["files"],
+        credentials={int(index): headers for index, headers in order["credentials"].items()},
         workers=order["workers"],
         seconds=order["seconds"],
         expected_bytes=order["expected_bytes"],
@@ -143,10 +166,15 @@ def _slice(order, target, partial, apply_attributes):
             hasher.cancel()
         partial.rest()
         return _progress(partial, transfer, started)
-    if hasher is None:
-        hasher = Hasher(partial, each=order["kept"])
-        hasher.start()
+    hasher = hasher or _hasher(order, partial)
     sha256, each = hasher.finish()
+    if hasher.misfits:
+        with partial.changed:
+            for index in hasher.misfits:
+                partial.forget(index)
+        partial.rest()
+        transfer.outcomes.update({index: (MISFIT, problem) for index, problem in hasher.misfits.items()})
+        return _progress(partial, transfer, started)
     size = partial.have
     if not size:
         raise ReceiveError("empty", "the storage holds no bytes for this backup")
@@ -154,8 +182,8 @@ def _slice(order, target, partial, apply_attributes):
         partial.conclude("mismatch", sha256)
         raise ReceiveError(
             "checksum_mismatch",
-            "the backup has the checksum sha256:%s, not the expected sha256:%s; %s is as it was before"
-            % (sha256, order["checksum"], target.path),
+            "the backup has the checksum sha256:%s, not the expected sha256:%s; the destination is as it was before"
+            % (sha256, order["checksum"]),
             sha256=sha256,
             expected=order["checksum"],
         )
@@ -164,7 +192,25 @@ def _slice(order, target, partial, apply_attributes):
     answer = _publish(
         order, target, partial, apply_attributes, sha256, size, each, [part.size for part in partial.parts]
     )
-    return dict(_progress(partial, transfer, started), **answer)
+    return dict(_progress(partial, transfer, started), without_md5=hasher.without_md5, **answer)
+
+
+def _take_over(order, target, partial, apply_attributes):
+    """Put in place what the controller has brought, if it is what was sent. It is on this host only for that."""
+    handed = order["handed"]
+    partial.begin(order["what"], len(order["files"]), not order["kept"])
+    partial.fill(handed["paths"], handed["sizes"])
+    sha256, each = _hasher(order, partial).finish()
+    if sha256 != handed["sha256"]:
+        raise ReceiveError("damaged", "the bytes were damaged on their way from the controller to the host")
+    partial.conclude("publishing", sha256, each)
+    return _publish(order, target, partial, apply_attributes, sha256, partial.have, each, handed["sizes"])
+
+
+def _hasher(order, partial):
+    hasher = Hasher(partial, order["files"], each=order["kept"])
+    hasher.start()
+    return hasher
 
 
 def _published_before(order, target, partial, apply_attributes):

@@ -12,9 +12,10 @@ import re
 import socket
 import ssl
 from base64 import b64encode
+from functools import partial
 from ipaddress import ip_address
 from urllib.parse import quote, unquote, urljoin, urlsplit
-from urllib.request import getproxies, proxy_bypass
+from urllib.request import getproxies, proxy_bypass, proxy_bypass_environment
 
 from ._failures import os_reason
 from ._looks import BLOCK, stranger
@@ -32,6 +33,8 @@ _EXPIRED = re.compile(
 
 # What may help after a refusal: a fresh URL, another try, nothing.
 EXPIRED, TRANSIENT, FINAL = "expired", "transient", "final"
+# The bytes came, and are not those that the service speaks of: fetching them anew may help once.
+MISFIT = "misfit"
 
 
 class StorageError(Exception):
@@ -45,37 +48,61 @@ class StorageError(Exception):
 class Storage:
     """How to reach storages from here. ``ca_data`` holds further authorities (PEM) beside the host's own.
 
-    ``timeout`` is the seconds for connecting and for each read. Proxies are those of the environment.
+    ``timeout`` is the seconds for connecting and for each read. ``proxies`` is {scheme: address}, None for those of
+    this process's environment. ``name`` is what to call the storage where the URLs hold another name. ``client_cert``
+    are the paths of a certificate and of its key.
     """
 
-    def __init__(self, timeout=30.0, validate_certs=True, ca_data=None, allow_http=False):
-        self.timeout, self.allow_http = timeout, allow_http
-        self._validate_certs, self._ca_data = validate_certs, ca_data
-        self._proxies = getproxies()
+    def __init__(
+        self,
+        timeout=30.0,
+        validate_certs=True,
+        ca_data=None,
+        allow_http=False,
+        proxies=None,
+        name=None,
+        client_cert=None,
+    ):
+        self.timeout, self.allow_http, self.name = timeout, allow_http, name
+        self._validate_certs, self._ca_data, self._client_cert = validate_certs, ca_data, client_cert
+        self._proxies = getproxies() if proxies is None else proxies
+        self._bypassed = proxy_bypass if proxies is None else partial(proxy_bypass_environment, proxies=proxies)
         self._context = None
 
-    def open(self, url, start=0, validator=None, look=None):
+    def open(self, url, start=0, validator=None, look=None, credential=None):
         """The Body from byte ``start`` on, or from 0 where the storage no longer has what ``validator`` names.
 
         ``look`` is how the file must begin, see ``expected_look``.
         """
-        headers = {"User-Agent": USER_AGENT, "Accept": "*/*", "Connection": "close"}
+        headers = {}
         if start:
             headers["Range"] = "bytes=%d-" % start
             headers["If-Range"] = validator
+        host, connection, response = self.ask(url, headers, credential)
+        return _body(host, connection, response, start, validator, look)
+
+    def ask(self, url, headers, credential=None):
+        """(name, connection, response) of what answers in the end. Raises StorageError.
+
+        Redirects are followed. ``credential``, further headers, goes to the server of the URL itself and to no other.
+        """
+        headers = dict(headers, **{"User-Agent": USER_AGENT, "Accept": "*/*", "Connection": "close"})
+        trusted = _server(url) if credential else None
         for _hop in range(MAX_REDIRECTS + 1):
             parts = self._checked(url)
-            connection, response = self._ask(url, parts, headers)
+            host = self.name or parts.hostname
+            more = credential if credential and _server(url) == trusted else {}
+            connection, response = self._ask(url, parts, dict(headers, **more))
             if response.status not in _REDIRECTS:
-                return _body(parts.hostname, connection, response, start, validator, look)
+                return host, connection, response
             target = response.getheader("Location")
             connection.close()
             if not target:
-                raise StorageError(FINAL, "storage %s redirects to nowhere" % parts.hostname)
+                raise StorageError(FINAL, "storage %s redirects to nowhere" % host)
             url = urljoin(url, target)
             if parts.scheme == "https" and urlsplit(url).scheme != "https":
-                raise StorageError(FINAL, "storage %s redirects from https to an address without TLS" % parts.hostname)
-        raise StorageError(FINAL, "storage %s redirects more than %d times" % (parts.hostname, MAX_REDIRECTS))
+                raise StorageError(FINAL, "storage %s redirects from https to an address without TLS" % host)
+        raise StorageError(FINAL, "storage %s redirects more than %d times" % (host, MAX_REDIRECTS))
 
     def _checked(self, url):
         try:
@@ -93,7 +120,7 @@ class Storage:
         return parts
 
     def _ask(self, url, parts, headers):
-        host = parts.hostname
+        host = self.name or parts.hostname
         target = quote(parts.path or "/", safe="/%:;=@&+$,!*'()~")
         if parts.query:
             target += "?" + quote(parts.query, safe="/%:;=@&+$,!*'()~?[]")
@@ -117,7 +144,7 @@ class Storage:
         proxy = self._proxies.get(parts.scheme) or self._proxies.get("all")
         kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
         more = {"context": self._tls()} if secure else {}
-        if not proxy or proxy_bypass(host):
+        if not proxy or self._bypassed(host):
             return kind(host, port, timeout=self.timeout, **more), None
         proxy = urlsplit(proxy if "://" in proxy else "http://" + proxy)
         if proxy.scheme != "http" or not proxy.hostname:
@@ -142,6 +169,8 @@ class Storage:
             if not self._validate_certs:
                 context.check_hostname = False
                 context.verify_mode = ssl.CERT_NONE
+            if self._client_cert:
+                context.load_cert_chain(*self._client_cert)
             self._context = context
         return self._context
 
@@ -213,11 +242,16 @@ class Body:
 
     def abort(self):
         """Wake up, from another thread, whoever waits for bytes."""
-        sock = self._connection.sock or getattr(getattr(self._response.fp, "raw", None), "_sock", None)
-        try:
-            sock.shutdown(socket.SHUT_RDWR)
-        except (OSError, AttributeError, ValueError):
-            pass
+        abort(self._connection, self._response)
+
+
+def abort(connection, response):
+    """End a connection under whoever reads from it in another thread."""
+    sock = connection.sock or getattr(getattr(response.fp, "raw", None), "_sock", None)
+    try:
+        sock.shutdown(socket.SHUT_RDWR)
+    except (OSError, AttributeError, ValueError):
+        pass
 
 
 def _body(host, connection, response, start, validator, look):
@@ -306,6 +340,15 @@ def _said(text):
     ]
     said = ": ".join(part for part in found[:2] if part)
     return said if len(said) <= 200 else said[:197] + "..."
+
+
+def _server(url):
+    """What a credential belongs to; None for what is no URL."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    except ValueError:
+        return None
 
 
 def _is_loopback(host):

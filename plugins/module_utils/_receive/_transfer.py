@@ -18,7 +18,7 @@ from collections import deque
 
 from ._failures import ReceiveError, cannot
 from ._looks import expected_look
-from ._storage import FINAL, TRANSIENT, StorageError
+from ._storage import FINAL, MISFIT, TRANSIENT, StorageError
 
 CHUNK = 1 << 20
 # What a slow storage has sent is put away this often.
@@ -40,17 +40,27 @@ class SourceChanged(Exception):
 
 
 class Transfer:
-    """One slice of work on a Partial.
+    """One slice of work on a Partial. ``urls`` and ``credentials`` are by part number, ``files`` as in an order.
 
     ``outcomes`` holds per part number (kind, message): ("done", ""), ("paused", ""), or one of the storage's kinds.
     """
 
     def __init__(
-        self, partial, storage, urls, names, workers=4, seconds=None, expected_bytes=None, tries=5, hasher=None
+        self,
+        partial,
+        storage,
+        urls,
+        files,
+        credentials=None,
+        workers=4,
+        seconds=None,
+        expected_bytes=None,
+        tries=5,
+        hasher=None,
     ):
         self.partial, self.storage = partial, storage
         self.outcomes, self.received, self.unmeasured = {}, 0, []
-        self._urls, self._names = urls, names
+        self._urls, self._files, self._credentials = urls, files, credentials or {}
         self._workers = max(1, workers)
         self._deadline = None if seconds is None else time.monotonic() + seconds
         self._expected_bytes = expected_bytes
@@ -73,16 +83,18 @@ class Transfer:
         flusher = threading.Thread(target=self._guarded, args=(self._flush_now_and_then,), daemon=True)
         for thread in threads + [flusher]:
             thread.start()
-        for thread in threads:
-            thread.join(None if self._deadline is None else max(0.0, self._deadline + _GRACE - time.monotonic()))
-        while any(thread.is_alive() for thread in threads):
-            with self.partial.changed:
-                stuck = [body for body in self._bodies.values() if body.resumable]
-                self.partial.changed.notify_all()
-            for body in stuck:
-                body.abort()
+        try:
             for thread in threads:
-                thread.join(0.2)
+                thread.join(None if self._deadline is None else max(0.0, self._deadline + _GRACE - time.monotonic()))
+            while any(thread.is_alive() for thread in threads):
+                self._abort(lambda body: body.resumable)
+                for thread in threads:
+                    thread.join(0.2)
+        except BaseException:
+            # The task was interrupted, and the process may live on.
+            self._stop.set()
+            self._abort()
+            raise
         self._stop.set()
         with self.partial.changed:
             self.partial.changed.notify_all()
@@ -92,6 +104,14 @@ class Transfer:
                 self.partial.forget_from(self._problem.index)
         elif self._problem is not None:
             raise self._problem
+
+    def _abort(self, chosen=lambda body: True):
+        """Wake up those who wait: for bytes of the chosen bodies, or for each other."""
+        with self.partial.changed:
+            bodies = [body for body in self._bodies.values() if chosen(body)]
+            self.partial.changed.notify_all()
+        for body in bodies:
+            body.abort()
 
     # -- threads ---------------------------------------------------------------------------------------------------
 
@@ -168,7 +188,11 @@ class Transfer:
             with partial.changed:
                 partial.forget(index)
         body = self.storage.open(
-            self._urls[index], part.have, part.validator, expected_look(self._names[index], index)
+            self._urls[index],
+            part.have,
+            part.validator,
+            expected_look(self._name(index), index),
+            self._credentials.get(index),
         )
         try:
             with partial.changed:
@@ -185,7 +209,9 @@ class Transfer:
         partial, part = self.partial, self.partial.parts[index]
         if body.start and body.validator != part.validator:
             partial.forget(index)
-            raise StorageError(TRANSIENT, "storage %s changed part %s meanwhile" % (body.host, self._names[index]))
+            raise StorageError(TRANSIENT, "storage %s changed part %s meanwhile" % (body.host, self._name(index)))
+        if body.total is not None:
+            self._check_size(index, body.total)
         if part.size is not None and body.total is not None and part.size != body.total:
             raise SourceChanged(index)
         if not body.start and part.have:
@@ -215,6 +241,7 @@ class Transfer:
             if not ended and part.size != part.have and (self._stop.is_set() or (body.resumable and self._over())):
                 return False
         if part.size is None:
+            self._check_size(index, part.have)
             with partial.changed:
                 partial.describe(index, part.have, part.validator)
             if not body.measured:
@@ -222,9 +249,19 @@ class Transfer:
         if part.have < part.size:
             raise StorageError(
                 TRANSIENT,
-                "storage %s sent %d of %d bytes of part %s" % (body.host, part.have, part.size, self._names[index]),
+                "storage %s sent %d of %d bytes of part %s" % (body.host, part.have, part.size, self._name(index)),
             )
         return True
+
+    def _check_size(self, index, size):
+        problem = unfit(self._files[index], size)
+        if problem is not None:
+            with self.partial.changed:
+                self.partial.forget(index)
+            raise StorageError(MISFIT, problem)
+
+    def _name(self, index):
+        return self._files[index]["name"]
 
     def _buffer(self):
         with self.partial.changed:
@@ -233,7 +270,7 @@ class Transfer:
     def _keep(self, index, base, buffer, filled):
         part = self.partial.parts[index]
         if part.size is not None and part.have + filled > part.size:
-            raise StorageError(FINAL, "the storage sent more bytes of part %s than it announced" % self._names[index])
+            raise StorageError(FINAL, "the storage sent more bytes of part %s than it announced" % self._name(index))
 
         def hand_on():
             self.received += filled
@@ -266,12 +303,18 @@ class Hasher(threading.Thread):
     What has just been fetched is taken from memory where that fits, everything else is read back from the files: parts
     that came out of order, in an earlier slice or in an earlier run. ``offer`` hands over a buffer; ``spare`` holds
     those that are free again.
+
+    Where the service says the MD5 of a part, its size and MD5 are compared on the way: ``misfits`` is {part number:
+    what is wrong}. ``without_md5`` tells that this Python refuses MD5, and sizes alone were.
     """
 
-    def __init__(self, partial, each):
+    def __init__(self, partial, files, each):
         super().__init__(daemon=True)
         self.partial = partial
         self.spare = []
+        self.misfits = {}
+        self.without_md5 = any(file.get("md5") for file in files) and _md5() is None
+        self._files = files
         self._want_each = each
         self._offers = deque()
         self._place = (0, 0)
@@ -313,9 +356,11 @@ class Hasher(threading.Thread):
             generation = partial.generation
             self._offers.clear()
         whole, each = hashlib.sha256(), []
+        self.misfits = {}
         buffer = memoryview(bytearray(CHUNK))
         for index in range(len(partial.parts)):
             one = hashlib.sha256() if self._want_each else None
+            md5 = _md5() if self._files[index].get("md5") else None
             done, file = 0, None
             try:
                 while True:
@@ -333,9 +378,9 @@ class Hasher(threading.Thread):
                         data = buffer[: file.readinto(buffer[: there - done])]
                         if not data:
                             raise ReceiveError("changed", "the partial file was cut short by someone else")
-                    whole.update(data)
-                    if one is not None:
-                        one.update(data)
+                    for found in (whole, one, md5):
+                        if found is not None:
+                            found.update(data)
                     done += len(data)
                     if offered is not None:
                         with partial.changed:
@@ -344,6 +389,9 @@ class Hasher(threading.Thread):
                 if file is not None:
                     file.close()
             each.append(one.hexdigest() if one is not None else None)
+            problem = unfit(self._files[index], done, md5 and md5.hexdigest())
+            if problem is not None:
+                self.misfits[index] = problem
         with partial.changed:
             if generation != partial.generation:
                 return False
@@ -371,6 +419,32 @@ class Hasher(threading.Thread):
                 if part.complete:
                     return None, done
                 partial.changed.wait(1.0)
+
+
+def unfit(file, size, md5=None):
+    """What is wrong with a part's bytes by what the service says of it, in words; None where nothing is.
+
+    Sizes alone are not judged here: services round them, or mean something else. With an MD5 they are exact.
+    """
+    if not file.get("md5"):
+        return None
+    if file["size"] not in (None, size):
+        return "it has %d bytes, not %d as the service says" % (size, file["size"])
+    if md5 not in (None, file["md5"]):
+        return "its MD5 is %s, not %s as the service says" % (md5, file["md5"])
+    return None
+
+
+def _md5():
+    """A new MD5, None where this Python refuses it (FIPS)."""
+    for options in ({"usedforsecurity": False}, {}):
+        try:
+            return hashlib.md5(**options)
+        except TypeError:
+            continue  # before Python 3.9
+        except ValueError:
+            break
+    return None
 
 
 def free_space(folder, needed):

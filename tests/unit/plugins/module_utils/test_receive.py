@@ -82,6 +82,11 @@ def order(tmp_path, storage):
             "validate_certs": True,
             "ca_data": None,
             "allow_http": False,
+            "credentials": {},
+            "proxies": None,
+            "storage_name": None,
+            "client_cert": None,
+            "handed": None,
             "expected_bytes": None,
             "keep_partial": True,
         }

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from ansible_collections.restorable.backups.plugins.module_utils._backup import Backup, BackupFile
+from ansible_collections.restorable.backups.plugins.module_utils._backup import Backup, BackupFile, FileAccess
 from ansible_collections.restorable.backups.plugins.module_utils._errors import ApiError, BackupError, OptionError
 from ansible_collections.restorable.backups.plugins.module_utils._operations import Context
 from ansible_collections.restorable.backups.plugins.module_utils._operations._fetch_options import SPEC
@@ -59,9 +59,12 @@ class FakeProvider:
         self.calls.append("files")
         return self.files
 
-    def file_url(self, source, backup_id, file_id):
-        self.calls.append("url " + file_id)
-        return "https://storage/%s?Signature=%d" % (file_id, len(self.calls))
+    def file_access(self, source, backup_id, file):
+        self.calls.append("url " + file.id)
+        return FileAccess("https://storage/%s?Signature=%d" % (file.id, len(self.calls)))
+
+    def access_refused(self, access):
+        self.calls.append("refused " + access.url.partition("?")[2])
 
 
 class FakeHost:
@@ -79,8 +82,8 @@ class FakeHost:
         found = {"state": "needed", "path": "/srv/x.tar", "complete": [], "have": 0, "seen": "seen", "diff": {}}
         return dict(found, **(self.looked or {}))
 
-    def receive(self, order):
-        self.orders.append(order)
+    def receive(self, order, accesses):
+        self.orders.append(dict(order, urls={index: access.url for index, access in accesses.items()}))
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, Exception):
             raise answer
@@ -335,9 +338,9 @@ def test_young_urls_are_used_again_and_old_ones_are_not(clock):
     provider = FakeProvider([backup(1)])
 
     class Slow(FakeHost):
-        def receive(self, order):
+        def receive(self, order, accesses):
             clock.now += timedelta(seconds=50)
-            return super().receive(order)
+            return super().receive(order, accesses)
 
     answers = [slice_of((have, 100)) for have in range(10, 60, 10)] + [done(100)]
     run(params(id="1"), provider, clock.context(), Slow(*answers))
@@ -363,9 +366,9 @@ def test_an_expired_url_is_asked_for_once_more(clock):
     expired = {"0": ["expired", "storage x answered 403"]}
     provider, host = FakeProvider([backup(1)]), FakeHost(slice_of((0, None), received=0, outcomes=expired), done(5))
     run(params(id="1"), provider, clock.context(), host)
-    assert [order["urls"]["0"] for order in host.orders] == [
+    assert [order["urls"][0] for order in host.orders] == [
         "https://storage/tar-0?Signature=3",
-        "https://storage/tar-0?Signature=4",
+        "https://storage/tar-0?Signature=5",
     ]
     error = failure(clock, FakeHost(slice_of((0, None), received=0, outcomes=expired)))
     assert "403, also with a fresh URL" in error.message
@@ -418,7 +421,7 @@ def test_a_storage_that_keeps_changing_is_given_up(clock):
 
 def test_when_the_api_fails_the_host_is_told(clock):
     class Broken(FakeProvider):
-        def file_url(self, source, backup_id, file_id):
+        def file_access(self, source, backup_id, file):
             raise ApiError("gone")
 
     host = FakeHost()
