@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 ROOM = "ansible_collections.restorable.backups.plugins.module_utils."
-OPERATIONS = {"backup_info": "info", "backup_check": "check", "backup_task": "task", "backup_import": "import_backup"}
+OPERATIONS = {"backup_info": "info", "backup_check": "check", "backup_task": "task", "backup_import": "import_backup",
+              "backup_run": "run_backup"}
 
 
 @dataclass
@@ -38,15 +39,18 @@ class Outcome:
 
 
 class Runner:
-    def __init__(self, sandbox: Any, state_dir: str) -> None:
-        self.sandbox = sandbox
+    """``connection`` is how the provider is reached where a run does not say it."""
+
+    def __init__(self, connection: dict[str, Any], state_dir: str) -> None:
+        self.connection = connection
         self.state_dir = state_dir
 
     def provider(self, outcome: Outcome, **options: Any) -> Any:
         """The provider as modules get it, but with pauses that are noted instead of waited for."""
         params = {name: about.get("default") for name, about in _load("_options").PROVIDER_OPTIONS.items()}
-        params.update({"api_url": self.sandbox.api_url, "api_token": self.sandbox.token, **options})
-        provider = _load("_providers").connect(params, outcome.warnings.append)
+        params.update(self._completed(options, _load("_options").PROVIDER_OPTIONS))
+        providers = _load("_providers")
+        provider = providers.connect(params, providers.Surroundings(warn=outcome.warnings.append))
         provider._client._sleep = outcome.pauses.append
         return provider
 
@@ -55,20 +59,27 @@ class Runner:
 
         outcome = Outcome()
         operation = _load(f"_operations.{OPERATIONS[module]}")
-        if "state_dir" in operation.SPEC["argument_spec"]:
+        spec = operation.SPEC["argument_spec"]
+        if "state_dir" in spec:
             options.setdefault("state_dir", self.state_dir)
-        given = {"api_url": self.sandbox.api_url, "api_token": self.sandbox.token, **options}
-        checked = ArgumentSpecValidator(operation.SPEC["argument_spec"]).validate(given)
-        assert not checked.error_messages
         shared = _load("_options").PROVIDER_OPTIONS
         context = _load("_operations").Context(
             check_mode=check_mode, warn=outcome.warnings.append, progress=print, sleep=outcome.pauses.append)
         try:
-            provider = self.provider(outcome, **{name: checked.validated_parameters[name] for name in shared})
-            outcome.result = operation.run(checked.validated_parameters, provider, context)
+            checked = ArgumentSpecValidator(spec).validate(self._completed(options, spec))
+            assert not checked.error_messages
+            params = checked.validated_parameters
+            given = {name: params[name] for name in shared if params[name] is not None}
+            outcome.result = operation.run(params, self.provider(outcome, **given), context)
         except _load("_errors").BackupError as error:
             outcome.error = error
         return outcome
+
+    def _completed(self, options: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
+        """Options as the action plugins complete them, without host variables and environment."""
+        given = {**self.connection, **options}
+        own = _load("_providers").PROVIDERS[given["provider"]].options
+        return _load("_options").complete(given, spec, own, {}, {})
 
 
 def _load(name: str) -> Any:
@@ -76,14 +87,23 @@ def _load(name: str) -> Any:
 
 
 @pytest.fixture
-def run(sandbox, tmp_path, collections_path):
+def connection(sandbox):
+    """How the service of these tests is reached; overridden by those of other providers."""
+    return {"provider": "cloud66", "api_url": sandbox.api_url, "api_token": sandbox.token}
+
+
+@pytest.fixture
+def run(connection, tmp_path, collections_path):
     """``run("backup_info", source=stack.uid)``: an Outcome."""
     if collections_path not in sys.path:
         sys.path.insert(0, collections_path)
-    return Runner(sandbox, str(tmp_path / "state"))
+    return Runner(connection, str(tmp_path / "state"))
 
 
 @pytest.fixture
 def provider(run):
-    """The provider ``cloud66``, ready to be asked."""
-    return run.provider(Outcome())
+    """The provider, ready to be asked. What it warns of is in ``provider.told``."""
+    outcome = Outcome()
+    provider = run.provider(outcome)
+    provider.told, provider.pauses = outcome.warnings, outcome.pauses
+    return provider

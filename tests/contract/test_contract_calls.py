@@ -117,7 +117,7 @@ def test_a_check_of_many_sources_is_one_call_each(run, stacks):
 
 
 def test_sources_are_listed_by_one_call(provider, sandbox):
-    names = {source["name"]: source["id"] for source in provider.list_sources()}
+    names = {source.name: source.id for source in provider.list_sources()}
     assert names["pool1"] == sandbox.uid("pool1") and "elsewhere" not in names
     assert [(entry["method"], entry["path"], entry["query"]) for entry in sandbox.requests()] == [
         ("GET", "/api/3/stacks", "")]
@@ -128,8 +128,10 @@ def test_sources_are_listed_by_one_call(provider, sandbox):
 
 def test_a_file_url_is_one_call_and_its_double_encoded_signature_is_mended(run, provider, stack):
     blob = stack.sandbox.blob(stack.name, 4096)
-    url = provider.file_url(stack.uid, blob["id"], blob["files"][0])
-    assert stack.calls() == [f"GET /stacks/UID/backups/{blob['id']}/files/tar"]
+    [file] = provider.list_files(stack.uid, blob["id"])
+    seen = len(stack.calls())
+    url = provider.file_access(stack.uid, blob["id"], file).url
+    assert stack.calls()[seen:] == [f"GET /stacks/UID/backups/{blob['id']}/files/tar"]
     # The storage checks the signature for real. As the API gave it, it is refused.
     assert "%25" not in urlsplit(url).query
     assert fetch(url) == (200, 4096)
@@ -140,7 +142,8 @@ def test_a_file_url_is_one_call_and_its_double_encoded_signature_is_mended(run, 
 def test_the_path_of_a_file_url_is_never_mended(provider, stack):
     blob = stack.sandbox.blob(stack.name, 4096)
     stack.sandbox.fault("odd_path")
-    url = provider.file_url(stack.uid, blob["id"], "tar")
+    [file] = provider.list_files(stack.uid, blob["id"])
+    url = provider.file_access(stack.uid, blob["id"], file).url
     assert "%25" in urlsplit(url).path and "%25" not in urlsplit(url).query
     assert fetch(url) == (200, 4096)
 
@@ -152,15 +155,18 @@ def test_ids_are_quoted_and_cannot_lead_elsewhere(run, provider, stack, sandbox)
 
 def test_a_file_that_does_not_exist_is_named(provider, stack):
     blob = stack.sandbox.blob(stack.name, 4096)
+    [file] = provider.list_files(stack.uid, blob["id"])
+    file.id = "tar-zz"
     with pytest.raises(Exception, match="answered 404: File not found"):
-        provider.file_url(stack.uid, blob["id"], "tar-zz")
+        provider.file_access(stack.uid, blob["id"], file)
 
 
 def test_no_url_is_an_error(provider, stack):
     blob = stack.sandbox.blob(stack.name, 4096)
     stack.sandbox.fault("ok_false", route="file", message="The file is in the freezer")
+    [file] = provider.list_files(stack.uid, blob["id"])
     with pytest.raises(Exception, match="gave no URL for file tar .*The file is in the freezer"):
-        provider.file_url(stack.uid, blob["id"], "tar")
+        provider.file_access(stack.uid, blob["id"], file)
 
 
 # -- writing ------------------------------------------------------------------------------------------------------

@@ -133,9 +133,10 @@ def test_an_incomplete_list_of_files_is_an_error(provider, stack):
 def test_a_record_of_which_nothing_is_known(run, stack):
     backup = one(run, stack, {})
     assert backup == {
-        "id": "", "provider": "cloud66", "source": stack.uid, "series": "unknown/-", "engine": None, "database": None,
-        "status": "unknown", "created_at": None, "age_seconds": None, "size_bytes": None, "verify_status": None,
-        "restore_status": None, "location": None, "message": None, "raw": {}}
+        "id": "", "provider": "cloud66", "source": stack.uid, "series": "unknown/-", "name": None, "parent_id": None,
+        "engine": None, "database": None, "status": "unknown", "created_at": None, "age_seconds": None,
+        "size_bytes": None, "verify_status": None, "restore_status": None, "location": None, "message": None,
+        "shares_file_with": [], "raw": {}}
 
 
 @pytest.mark.parametrize("nothing", [None, "", "  ", "0001-01-01T00:00:00Z"], ids=repr)
