@@ -52,8 +52,18 @@ class ObjectStore:
     def file_access(self, file):
         """Where a file of ``files`` is, and the token that opens it."""
         container, _slash, name = file.id.partition("/")
-        header, token = self._access.header(_DOWNLOAD_SECONDS)
-        return FileAccess(self._access.endpoint(SERVICE) + _path(container, name), {header: token})
+        grant = self._access.grant(_DOWNLOAD_SECONDS)
+        return FileAccess(
+            self._access.endpoint(SERVICE) + _path(container, name),
+            {"X-Auth-Token": grant.token},
+            grant.validate_certs,
+            grant.ca_path,
+            grant.client_cert and tuple(grant.client_cert),
+        )
+
+    def access_refused(self, access):
+        """The token of a FileAccess was refused: have another one for the next."""
+        self._access.renew(access.headers["X-Auth-Token"])
 
 
 def place_of(location):

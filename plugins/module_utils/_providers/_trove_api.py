@@ -103,6 +103,9 @@ class TroveApi(Provider):
     def file_access(self, source, backup_id, file):
         return self._store.file_access(file)
 
+    def access_refused(self, access):
+        self._store.access_refused(access)
+
     def list_sources(self):
         records, _warnings = self._pages("/instances", {}, ("instances",))
         return [source_of(record) for record in records]
