@@ -111,12 +111,13 @@ class Trove(TroveApi):
 
     def _size(self, location):
         try:
-            return self._store.size(location)
+            size = self._store.size(location)
         except NotFoundError:
-            raise OptionError(
-                "location",
-                "the object store of this project has no object %s in container %s" % place_of(location)[::-1],
-            )
+            place = place_of(location)[::-1]
+            raise OptionError("location", "the object store of this project has no object %s in container %s" % place)
+        if size is None:
+            raise OptionError("size", "is needed, as the object store does not say it")
+        return size
 
     def _version_id(self, request):
         """The id of a datastore's version, which may be given by its name. Raises OptionError."""
