@@ -21,6 +21,7 @@ from ansible_collections.restorable.backups.plugins.module_utils._operations imp
     info,
     task,
 )
+from ansible_collections.restorable.backups.plugins.module_utils._providers import Option
 from ansible_collections.restorable.backups.tests.unit.plugins.module_utils.worlds import backup, options
 
 SPECS = {
@@ -154,3 +155,57 @@ def test_an_undated_backup_is_in_no_span_of_time():
     assert _reading.selected([undated], since=moment) == []
     assert _reading.selected([undated], until=moment) == []
     assert _reading.selected([undated]) == [undated]
+
+
+# -- what else says how a service is reached ---------------------------------------------------------------------------
+
+OWN = {"api_url": Option(default="https://usual.example", env=("A_URL", "B_URL")), "api_token": Option(env=("A_TOKEN",))}
+SPEC = {"source": {"aliases": ["stack"]}, "sources": {}, **shared.PROVIDER_OPTIONS}
+
+
+def complete(arguments=None, variables=None, environment=None):
+    return shared.complete(dict(arguments or {}, provider="x"), SPEC, OWN, variables or {}, environment or {})
+
+
+@pytest.mark.parametrize(
+    "arguments, variables, environment, found",
+    [
+        ({"api_url": "task"}, {"protect_api_url": "host"}, {"A_URL": "first", "B_URL": "second"}, "task"),
+        ({}, {"protect_api_url": "host"}, {"A_URL": "first", "B_URL": "second"}, "host"),
+        ({}, {}, {"A_URL": "first", "B_URL": "second"}, "first"),
+        ({}, {}, {"B_URL": "second"}, "second"),
+        ({}, {}, {}, "https://usual.example"),
+    ],
+)
+def test_an_option_has_its_first_source(arguments, variables, environment, found):
+    assert complete(arguments, variables, environment)["api_url"] == found
+
+
+def test_an_alias_is_the_option():
+    assert "api_token" not in complete({"api_key": "k"}, {"protect_api_token": "other"}, {"A_TOKEN": "other"})
+
+
+def test_what_another_provider_has_is_refused_in_a_task_and_passed_over_elsewhere():
+    with pytest.raises(OptionError, match="^cloud: provider x has no such option; its own are api_token, api_url"):
+        complete({"cloud": "prod"})
+    with pytest.raises(OptionError, match="^region_name: "):
+        complete({"region": "ORD"})
+    assert "cloud" not in complete({}, {"protect_cloud": "prod"})
+
+
+def test_what_all_providers_have_comes_from_the_host_too():
+    assert complete({}, {"protect_api_retries": 1})["api_retries"] == 1
+    assert complete({"api_retries": 2}, {"protect_api_retries": 1})["api_retries"] == 2
+
+
+def test_the_source_of_the_host_stands_where_no_source_is_given():
+    assert complete({}, {"protect_source": "shop"})["source"] == "shop"
+    assert "source" not in complete({"sources": ["a"]}, {"protect_source": "shop"})
+    assert "source" not in complete({"stack": "a"}, {"protect_source": "shop"})
+
+
+def test_secrets_in_a_dict_are_found_by_their_names():
+    given = {"auth": {"username": "demo", "password": "p-1", "project_name": "x"}, "token": "t-1", "verify": True}
+    assert shared.secrets_in(given) == {"p-1", "t-1"}
+    assert shared.secrets_in(None) == set()
+    assert shared.secrets_in("prod") == set()
