@@ -46,9 +46,13 @@ class Runner:
         self.state_dir = state_dir
 
     def provider(self, outcome: Outcome, **options: Any) -> Any:
-        """The provider as modules get it, but with pauses that are noted instead of waited for."""
-        params = {name: about.get("default") for name, about in _load("_options").PROVIDER_OPTIONS.items()}
-        params.update(self._completed(options, _load("_options").PROVIDER_OPTIONS))
+        """The provider as modules get it."""
+        spec = _load("_options").PROVIDER_OPTIONS
+        params = {name: about.get("default") for name, about in spec.items()}
+        return self._connected({**params, **self._completed(options, spec)}, outcome)
+
+    def _connected(self, params: dict[str, Any], outcome: Outcome) -> Any:
+        """With pauses that are noted instead of waited for."""
         providers = _load("_providers")
         provider = providers.connect(params, providers.Surroundings(warn=outcome.warnings.append))
         provider._client._sleep = outcome.pauses.append
@@ -62,15 +66,13 @@ class Runner:
         spec = operation.SPEC["argument_spec"]
         if "state_dir" in spec:
             options.setdefault("state_dir", self.state_dir)
-        shared = _load("_options").PROVIDER_OPTIONS
         context = _load("_operations").Context(
             check_mode=check_mode, warn=outcome.warnings.append, progress=print, sleep=outcome.pauses.append)
         try:
             checked = ArgumentSpecValidator(spec).validate(self._completed(options, spec))
             assert not checked.error_messages
             params = checked.validated_parameters
-            given = {name: params[name] for name in shared if params[name] is not None}
-            outcome.result = operation.run(params, self.provider(outcome, **given), context)
+            outcome.result = operation.run(params, self._connected(params, outcome), context)
         except _load("_errors").BackupError as error:
             outcome.error = error
         return outcome
