@@ -82,3 +82,20 @@ def scheduled_stack(sandbox):
     stack = Stack(sandbox, ONCE.pop())
     yield stack
     sandbox.schedule(stack.name, False)
+
+
+@pytest.fixture(scope="session")
+def openstack_lab():
+    """The real Keystone, Trove and Swift that all tests share."""
+    from openstack_lab import Lab
+
+    with Lab.start() as lab:
+        yield lab
+
+
+@pytest.fixture
+def lab(openstack_lab):
+    """The shared OpenStack without any backup, with an empty request log."""
+    openstack_lab.reset()
+    yield openstack_lab
+    openstack_lab.reset()

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from . import environment
-from .lab import LabError
+from .lab import GUEST, LabError
 from .records import Records
 from .seeds import SEEDS, clouds
 
@@ -160,8 +160,7 @@ class Cloud:
         write_configuration(self.home, self.ports, self.settings)
         shutil.copy(self.home / "etc/swift.conf", self.home / "swift/etc/swift.conf")
         (self.home / "guest/settings.json").write_text(json.dumps({
-            "delay": 0.0, "hold": False, "segment_size": 2 << 30, "small_segment_size": 256 << 10,
-            "socket": str(self.socket), "mariadb_backup": self._programs["mariadb-backup"]}))
+            **GUEST, "socket": str(self.socket), "mariadb_backup": self._programs["mariadb-backup"]}))
         self._address_catalog()
 
     def _check_attributes(self) -> None:

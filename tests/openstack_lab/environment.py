@@ -28,6 +28,8 @@ ROOT = HERE.parents[1]
 SERVICES = ("keystone", "trove", "swift")
 PYTHONS = ("3.11", "3.12", "3.13")
 DEBIAN = "apt-get install mariadb-server mariadb-backup"
+# Not on everyone's PATH.
+SERVER_FOLDER = "/usr/sbin"
 PROGRAMS = ("mariadbd", "mariadb-install-db", "mariadb", "mariadb-backup", "mbstream", "gzip")
 
 
@@ -37,8 +39,8 @@ def cache() -> Path:
 
 
 def programs() -> dict[str, str]:
-    """Where MariaDB's programs are. The server's folder is not on everyone's PATH."""
-    path = os.environ.get("PATH", os.defpath) + os.pathsep + "/usr/sbin"
+    """Where MariaDB's programs are."""
+    path = os.environ.get("PATH", os.defpath) + os.pathsep + SERVER_FOLDER
     found = {name: shutil.which(name, path=path) for name in PROGRAMS}
     missing = [name for name, program in found.items() if not program]
     if missing:

@@ -34,9 +34,11 @@ from .records import Records, moment
 
 HERE = Path(__file__).resolve().parent
 # The servers' own calls to each other, beside those that a client makes.
-SERVERS_AGENTS = ("keystonemiddleware", "python-swiftclient")
+SERVERS_AGENTS = ("keystonemiddleware", "python-keystoneclient", "python-swiftclient")
 SERVERS_USERS = ("trove", "swift")
 AS_INSTANCE = object()
+# How the guest agent behaves unless told otherwise.
+GUEST = {"delay": 0.0, "hold": False, "segment_size": 2 << 30, "small_segment_size": 256 << 10}
 
 
 class LabError(Exception):
@@ -157,6 +159,14 @@ class Lab:
     def environment(self) -> dict[str, str]:
         """What makes OpenStack's own tools find the clouds of this lab (``OS_CLOUD`` says which)."""
         return {"OS_CLIENT_CONFIG_FILE": str(self.clouds)}
+
+    def reset(self) -> None:
+        """No records of backups, no quota, nothing asked yet, a guest agent that works at once."""
+        self.guest(**GUEST)
+        for project in ("demo", "other"):
+            self.set_quota(None, project)
+            self.clear(project=project)
+        self.clear_requests()
 
     # -- calls --------------------------------------------------------------------------------------------------
 

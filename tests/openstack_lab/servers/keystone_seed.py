@@ -34,26 +34,25 @@ with sqlite3.connect(home / "keystone/keystone.sqlite") as database:
     database.execute("PRAGMA journal_mode=WAL")
 
 boot = Bootstrapper()
-boot.project_id, boot.project_name = seeds["projects"]["admin"], "admin"
+# It gives its project an id of its own, so the projects with fixed ids are others.
+boot.project_name = "bootstrap"
 boot.admin_username, boot.admin_password, boot.admin_role_name = "admin", seeds["users"]["admin"]["password"], "admin"
 boot.service_name, boot.region_id = "keystone", "RegionOne"
 boot.public_url = boot.internal_url = boot.admin_url = "http://127.0.0.1:1/v3"
 boot.bootstrap()
 
 for name, number in seeds["projects"].items():
-    if name != "admin":
-        KEYSTONE.resource_api.create_project(number, {
-            "id": number, "name": name, "domain_id": DOMAIN, "enabled": True, "description": ""})
+    KEYSTONE.resource_api.create_project(number, {
+        "id": number, "name": name, "domain_id": DOMAIN, "enabled": True, "description": ""})
 roles = {role["name"]: role["id"] for role in KEYSTONE.role_api.list_roles()}
 for name in seeds["roles"]:
     roles[name] = KEYSTONE.role_api.create_role(name, {"id": name, "name": name})["id"]
 
 ids = {"admin": boot.admin_user_id}
 for name, user in seeds["users"].items():
-    if name == "admin":
-        continue
-    ids[name] = KEYSTONE.identity_api.create_user({
-        "name": name, "password": user["password"], "domain_id": DOMAIN, "enabled": True})["id"]
+    if name not in ids:
+        ids[name] = KEYSTONE.identity_api.create_user({
+            "name": name, "password": user["password"], "domain_id": DOMAIN, "enabled": True})["id"]
     for role in user["roles"]:
         KEYSTONE.assignment_api.add_role_to_user_and_project(ids[name], seeds["projects"][user["project"]], roles[role])
 
