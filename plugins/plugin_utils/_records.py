@@ -165,7 +165,11 @@ def summary(record):
     parts = ["%s: %s" % (" and ".join(names), message) for message, names in steps.items()]
     parts += ["%s (%s)" % (v.get("message"), v.get("code")) for v in record["violations"]]
     if not parts and record["status"] == PENDING:
-        parts = ["a backup was asked for, and is still to come"]
+        ordered = (record["task"] or {}).get("action") in ("created", "pending")
+        parts = [
+            "the backup task was asked for; its first backup is still to come" if ordered
+            else "a backup was asked for, and is still being made"
+        ]
     return "%s: %s" % (record["status"], "; ".join(parts)) if parts else record["status"]
 
 

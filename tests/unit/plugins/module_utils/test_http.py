@@ -599,3 +599,110 @@ def test_plain_http_where_tls_is_meant_is_told(server):
     with pytest.raises(ApiError) as caught:
         real_client(server.url.replace("http:", "https:")).get("/x")
     assert caught.value.code == "tls"
+
+
+# -- other services ----------------------------------------------------------------------------------------------------
+
+
+class Renewable:
+    """A credential that can be renewed so many times."""
+
+    def __init__(self, times=1):
+        self.number, self.times, self.stale = 1, times, []
+
+    def header(self):
+        return ("X-Auth-Token", "t-%d" % self.number)
+
+    def renew(self, value):
+        self.stale.append(value)
+        self.number += 1
+        return self.number <= self.times + 1
+
+
+class Refusing(Response):
+    def __init__(self, token, *args, **headers):
+        super().__init__(*args, **headers)
+        self.request = type("Request", (), {"headers": {"X-Auth-Token": token}})
+
+
+def renewing(*answers, **settings):
+    script = Script(*answers)
+    credential = Renewable(**settings)
+    script.client._credential, script.client._renewable = credential, True
+    return script, credential
+
+
+def test_a_refused_credential_is_renewed_once_for_a_read():
+    script, credential = renewing(Refusing("t-1", 401), GOOD)
+    assert script.client.get("/x").data == {"response": 1}
+    assert credential.stale == ["t-1"] and script.slept == []
+
+
+@pytest.mark.parametrize("times, sent", [(1, 2), (0, 1)])
+def test_what_a_fresh_credential_does_not_cure_is_refused(times, sent):
+    script, credential = renewing(Refusing("t-1", 401), times=times)
+    with pytest.raises(AuthError):
+        script.client.get("/x")
+    assert len(script.sent) == sent and len(credential.stale) == 1
+
+
+def test_a_write_is_not_sent_again_with_a_fresh_credential():
+    script, credential = renewing(Refusing("t-1", 401))
+    with pytest.raises(AuthError):
+        script.client.post("/x", {})
+    assert len(script.sent) == 1 and credential.stale == []
+
+
+@pytest.mark.parametrize("method", ["post", "put", "delete"])
+@pytest.mark.parametrize("status", [408, 500, 502, 504])
+def test_every_write_is_sent_once(method, status):
+    script = Script(Response(status))
+    with pytest.raises(OutcomeUnknownError):
+        getattr(script.client, method)("/x")
+    assert script.sent == [(method.upper(), "/x")]
+
+
+def test_an_answer_may_be_empty_where_that_is_said():
+    assert Script(Response(202)).client.delete("/x").data is None
+    assert Script(Response(202)).client.put("/x", {}, empty=True).data is None
+    with pytest.raises(OutcomeUnknownError):
+        Script(Response(202)).client.put("/x", {})
+
+
+def test_a_head_is_a_read_without_a_body():
+    script = Script(Response(503), Response(200, ETag="abc"))
+    assert script.client.head("/x").headers["ETag"] == "abc"
+    assert script.sent == [("HEAD", "/x")] * 2
+
+
+def test_413_is_waited_for_only_where_it_says_how_long():
+    script = Script(Response(413, Retry_After="3"), GOOD)
+    script.client.get("/x")
+    assert len(script.slept) == 1 and 3 <= script.slept[0] <= 3.5
+    with pytest.raises(ApiError) as caught:
+        Script(Response(413, {"overLimit": {"code": 413, "message": "Quota exceeded"}})).client.get("/x")
+    assert not isinstance(caught.value, UnavailableError)
+    assert caught.value.code == "over_limit" and "Quota exceeded" in caught.value.message
+
+
+def test_a_service_may_read_its_errors_itself():
+    problem = NotFoundError("there is no such backup")
+    script = Script(Response(500), problem_of=lambda call, response: problem)
+    with pytest.raises(NotFoundError, match="there is no such backup"):
+        script.client.get("/x")
+    assert len(script.sent) == 1 and script.slept == []
+    with pytest.raises(NotFoundError):
+        script.client.post("/x", {})
+
+
+@pytest.mark.parametrize(
+    "body, code, text",
+    [
+        ({"itemNotFound": {"code": 404, "message": "No such thing"}}, "itemNotFound", "No such thing"),
+        ({"error": {"code": 404, "title": "NotFound", "message": "No such thing"}}, "NotFound", "No such thing"),
+        ({"error": {"code": 404}}, None, "404"),
+    ],
+)
+def test_the_errors_of_openstack(body, code, text):
+    word, said = http.said_of(Response(400, body))
+    assert word == code and text in said

@@ -314,3 +314,29 @@ def test_a_missing_folder_is_said(tmp_path):
 def test_an_empty_folder_is_an_empty_report(tmp_path):
     found, unreadable = fill(tmp_path)
     assert records.table(records.make_report(found, unreadable, WHEN))[-1] == "0 hosts: none"
+
+
+# ---------------------------------------------------------------- a backup on request
+
+
+def taken(action, status):
+    return {"action": action, "changed": action == "created", "backup": {"id": "7", "status": status}}
+
+
+@pytest.mark.parametrize("action", ["created", "running"])
+def test_absence_is_pending_while_a_backup_is_being_made(action):
+    record = make(run=taken(action, "running"), check=broken("no_backups"))
+    assert record["status"] == "pending" and "still being made" in records.summary(record)
+    assert record["run"] == {"action": action, "changed": action == "created", "backup_id": "7"}
+
+
+@pytest.mark.parametrize("action, status", [("created", "ok"), ("present", "ok")])
+def test_absence_counts_where_a_backup_was_made(action, status):
+    assert make(run=taken(action, status), check=broken("no_backups"))["status"] == "violations"
+
+
+def test_a_backup_that_could_not_be_taken_is_an_error_of_its_step():
+    failed = {"failed": True, "msg": "no", "failure": {"code": "over_limit"}}
+    record = make(run=failed, check=broken("stale"))
+    assert record["errors"] == [{"step": "run", "code": "over_limit", "message": "no"}]
+    assert record["run"] is None and record["status"] == "error"
