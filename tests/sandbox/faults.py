@@ -17,8 +17,8 @@ WRITES = ("create", "import")
 SCHEDULES = ("schedules", "schedule", "create_schedule", "update_schedule", "delete_schedule")
 COMMITS = (*WRITES, "delete", "copy", *SCHEDULES[2:])
 ROUTES = ("list", "get", "files", "file", *WRITES, "stacks", "storage", "export", "ping", "health",
-          "download_url", "download", "tokens", "instances", "instance", "groups", "delete", "copy", *SCHEDULES,
-          "object", "container")
+          "download_url", "download", "tokens", "instances", "instance", "groups", "group", "datastores", "delete",
+          "copy", *SCHEDULES, "object", "container")
 SURFACES = ("cloud66", "cloud66_v2", "backupman", "rackspace")
 
 # kind -> (the routes it is meant for when none is named; its parameters and their defaults)

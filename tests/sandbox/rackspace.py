@@ -41,6 +41,7 @@ INTERNAL = "https://snet-storage101.dfw1.clouddrive.com"
 REGIONS = ("DFW", "HKG", "IAD", "ORD", "SYD")
 PAGE = 20
 MYSQL = {"type": "mysql", "version": "5.7", "version_id": "b00000b0-00b0-0b00-00b0-000b000000b7"}
+DATASTORE = "10000000-0000-0000-0000-000000000001"
 RUNNING = ("NEW", "BUILDING", "SAVING")
 GOOD = ("COMPLETED", "RESTORED")
 FAULTS = {
@@ -62,7 +63,9 @@ _PATHS = tuple((route, verb, re.compile(pattern)) for route, verb, pattern in (
     ("instances", "GET", rf"{_V1}/instances"),
     ("instance", "GET", rf"{_V1}/instances/{_ID}"),
     ("list", "GET", rf"{_V1}/instances/(?P<uid>[^/]+)/backups"),
+    ("datastores", "GET", rf"{_V1}/datastores"),
     ("groups", "GET", rf"{_V1}/ha"),
+    ("group", "GET", rf"{_V1}/ha/{_ID}"),
     ("list", "GET", rf"{_V1}/ha/(?P<uid>[^/]+)/backups"),
     ("schedules", "GET", rf"{_V1}/schedules"),
     ("create_schedule", "POST", rf"{_V1}/schedules"),
@@ -328,12 +331,19 @@ class Rackspace:
         if kind != "all" and self.sources.get(source or "", ("",))[0] != kind:
             raise refuse(404, f"Resource {source} cannot be found.")
         wanted = call.query.get("datastore")
-        if wanted and wanted not in (MYSQL["type"], MYSQL["version_id"]):
+        if wanted and wanted not in (MYSQL["type"], DATASTORE):
             raise refuse(404, f"Datastore '{wanted}' cannot be found.")
         found = [record for record in reversed(self._backups.all()) if source in (None, record["source"])]
         found.sort(key=lambda record: record["updated"], reverse=True)
+        shown = [self.present(record) for record in found]
         name = self._switch("instance_list") if kind == "instance" else "backups"
-        return self._page(call, name, [self.present(record) for record in found])
+        if name == "single":
+            return {"backup": shown[0]} if len(shown) == 1 else self._page(call, "backups", shown)
+        return self._page(call, name, shown)
+
+    def _on_datastores(self, call: Call) -> Record:
+        versions = [{"id": MYSQL["version_id"], "name": MYSQL["version"]}]
+        return {"datastores": [{"id": DATASTORE, "name": MYSQL["type"], "versions": versions, "links": []}]}
 
     def _on_get(self, call: Call) -> Record:
         return {"backup": self.present(self._record(call.ids["id"]), whole=True)}
@@ -345,10 +355,18 @@ class Rackspace:
     def _on_instance(self, call: Call) -> Record:
         return {"instance": self._instance(call.ids["id"])}
 
+    def _groups(self) -> list[Record]:
+        return [{"id": source["id"], "name": source["name"], "state": "ACTIVE", "datastore": MYSQL}
+                for source in self.facts_of_sources() if source["type"] == "ha"]
+
     def _on_groups(self, call: Call) -> Record:
-        found = [source for source in self.facts_of_sources() if source["type"] == "ha"]
-        return self._page(call, "ha_instances", [{
-            "id": source["id"], "name": source["name"], "state": "ACTIVE", "datastore": MYSQL} for source in found])
+        return self._page(call, "ha_instances", self._groups())
+
+    def _on_group(self, call: Call) -> Record:
+        for group in self._groups():
+            if group["id"] == call.ids["id"]:
+                return {"ha_instance": group}
+        raise refuse(404, f"Resource {call.ids['id']} cannot be found.")
 
     def _on_schedules(self, call: Call) -> Record:
         return self._page(call, "schedules", [self._present_schedule(record) for record in self._shown_schedules()])
@@ -729,6 +747,7 @@ class Rackspace:
         return {"deleted": number}
 
     def clear(self) -> None:
+        self._before = None
         for schedule in self._schedules.all():
             self._schedules.drop(schedule["id"])
         for record in self._backups.all():

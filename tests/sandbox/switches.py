@@ -54,6 +54,8 @@ SWITCHES: dict[str, dict[str, Switch]] = {
         "no_key": Switch(*_flag()),
         "down": Switch(*_flag()),
         "provider": Switch("local", lambda value: isinstance(value, str), "a text"),
+        "drives": Switch(1, lambda value: isinstance(value, int) and 1 <= value <= 9, "a number from 1 to 9"),
+        "drive_status": Switch(*_choice("finished", "pending", "failed")),
         "app_url": Switch(None, lambda value: value is None or isinstance(value, str), "null or a text"),
     },
     "rackspace": {
@@ -61,7 +63,7 @@ SWITCHES: dict[str, dict[str, Switch]] = {
         "catalog": Switch(*_choice("full", "no_database", "no_object_store")),
         "rate_limit": Switch(*_number(None, 0)),
         "marker": Switch(*_choice("offset", "id")),
-        "instance_list": Switch(*_choice("backups", "backup")),
+        "instance_list": Switch(*_choice("backups", "backup", "single")),
         "dates": Switch(*_choice("z", "naive")),
         "is_automated": Switch(*_choice("int", "bool", "absent")),
         "schedules": Switch(*_flag(True)),

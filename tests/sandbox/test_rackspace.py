@@ -167,6 +167,14 @@ def test_lists_of_an_instance_and_of_a_group(sandbox: Sandbox) -> None:
     assert sandbox.rackspace("GET", f"/instances/{group['id']}/backups")[0] == 404
     assert sandbox.rackspace("GET", "/instances")[1]["instances"][1]["name"] == "crm"
     assert sandbox.rackspace("GET", "/ha")[1]["ha_instances"][0]["id"] == group["id"]
+    assert sandbox.rackspace("GET", f"/ha/{group['id']}")[1]["ha_instance"]["name"] == group["name"]
+    assert sandbox.rackspace("GET", f"/ha/{crm}")[0] == 404
+    [datastore] = sandbox.rackspace("GET", "/datastores")[1]["datastores"]
+    assert len(backups(sandbox, f"?datastore={datastore['id']}")) == len(backups(sandbox, "?datastore=mysql")) == 5
+    sandbox.service("rackspace", "DELETE", "/backups")
+    sandbox.service("rackspace", "POST", "/synthetic", count=1, source="crm")
+    sandbox.switch("rackspace", instance_list="single")
+    assert sandbox.rackspace("GET", f"/instances/{crm}/backups")[1]["backup"]["instance_id"] == crm
 
 
 def test_excess_is_413_and_says_when_to_come_back(sandbox: Sandbox) -> None:
