@@ -136,7 +136,7 @@ options:
 requirements:
   - requests >= 2.31 (on the controller)
   - cronsim >= 2.6 (on the controller, for cron expressions)
-  - openstacksdk >= 4.0 (on the controller, for O(provider=trove) and O(provider=rackspace))
+  - openstacksdk >= 4.0 (on the controller, for O(provider=trove) only)
 """
 
     # What is backed up, where exactly one source is meant.

@@ -40,6 +40,10 @@ NAME = "restorable.backups"
 # A hang must not look like work. The longest command known takes some minutes.
 COMMAND_SECONDS = 30 * 60
 
+# What plain pytest runs, in this order.
+TEST_FOLDERS = [f"tests/{name}" for name in (
+    "tools", "unit", "sandbox", "openstack_lab", "contract", "conformance", "integration")]
+
 
 class Broken(Exception):
     """The stage could not even count: something it needs is missing, or a command died."""
@@ -164,11 +168,10 @@ def licences(stage: Stage) -> None:
 
 
 def pytest(stage: Stage) -> None:
-    """unit, contract and integration tests, and those of the tools, as plain pytest"""
-    folders = [folder for folder in ("tests/tools", "tests/unit", "tests/sandbox", "tests/contract", "tests/integration")
-               if any((ROOT / folder).glob("**/test_*.py"))]
-    if not folders:
-        raise Broken("no tests found in tests/")
+    """unit, contract, conformance and integration tests, and those of the tools, as plain pytest"""
+    folders = [folder for folder in TEST_FOLDERS if any((ROOT / folder).glob("**/test_*.py"))]
+    if folders != TEST_FOLDERS:
+        raise Broken(f"no tests found in {', '.join(folder for folder in TEST_FOLDERS if folder not in folders)}")
     report = REPORTS / "pytest.xml"
     report.unlink(missing_ok=True)
     env = {"PYTHONPATH": str(TREE)}
