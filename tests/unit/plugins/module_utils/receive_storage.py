@@ -2,20 +2,32 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A storage on 127.0.0.1 that behaves, and misbehaves, as told. Python 3.8 and later, like the receiver it is for."""
+"""A storage on 127.0.0.1 that behaves, and misbehaves, as told; what it holds, and a receiver to try on it.
+
+Python 3.8 and later, like the receiver it is for.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import json
+import random
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from ansible_collections.restorable.backups.plugins.module_utils import _receive
 
 SIGNATURE = "Expires=1893456000&Signature=sEcReT%2FsIgNaTuRe%3D"
 XML_ERROR = (
     b'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>%s</Code><Message>No such luck</Message>'
     b"<SignatureProvided>sEcReT/sIgNaTuRe=</SignatureProvided></Error>"
 )
+
+
+NOISE = random.Random(66)
+PARTS = [NOISE.getrandbits(8 * size).to_bytes(size, "big") for size in (300000, 300000, 123457)]
+WHOLE = b"".join(PARTS)
 
 
 class FakeStorage:
@@ -116,3 +128,17 @@ class FakeStorage:
                 self.released.wait(20)
         except OSError:
             pass
+
+
+def sha256(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def receive(order, attributes=lambda path, is_folder: None):
+    answer = _receive.receive(order, attributes)
+    # What goes back to the controller is JSON.
+    return json.loads(json.dumps(answer))
+
+
+def left_behind(tmp_path):
+    return sorted(path.name for path in tmp_path.iterdir())

@@ -27,83 +27,20 @@ from ansible_collections.restorable.backups.plugins.module_utils._receive import
 from ansible_collections.restorable.backups.plugins.module_utils._receive import _transfer as transfer_module
 from ansible_collections.restorable.backups.plugins.module_utils._receive._looks import begins_a_tar, expected_look
 from ansible_collections.restorable.backups.tests.unit.plugins.module_utils.receive_storage import (
+    PARTS,
+    WHOLE,
     XML_ERROR,
     FakeStorage,
+    left_behind,
+    receive,
+    sha256,
 )
-
-NOISE = random.Random(66)
-PARTS = [NOISE.getrandbits(8 * size).to_bytes(size, "big") for size in (300000, 300000, 123457)]
-WHOLE = b"".join(PARTS)
-
-
-def sha256(data):
-    return hashlib.sha256(data).hexdigest()
-
-
-@pytest.fixture
-def storage():
-    fake = FakeStorage()
-    for number, content in enumerate(PARTS):
-        fake.contents["/part-%d" % number] = content
-    yield fake
-    fake.close()
-
 
 @pytest.fixture(autouse=True)
 def brisk(monkeypatch):
     """No test waits for real backoffs, and the parts are larger than what is looked at as a whole."""
     monkeypatch.setattr(transfer_module.random, "uniform", lambda low, high: 0.01)
     monkeypatch.setattr(storage_module, "PAGE_LIMIT", 4096)
-
-
-@pytest.fixture
-def order(tmp_path, storage):
-    """An order for three joined parts; give it other values as keywords."""
-
-    def make(count=3, **changes):
-        made = {
-            "dest": str(tmp_path / "out.tar"),
-            "name": "shop.tar",
-            "kept": False,
-            "checksum": None,
-            "force": False,
-            "what": {"source": "shop", "backup": "42", "files": list(range(count)), "kept": changes.get("kept", False)},
-            "backup": {"id": "42", "created_at": "2026-01-02T03:04:05Z"},
-            "files": [{"id": "tar-%d" % number, "name": "tar-%d" % number} for number in range(count)],
-            "urls": {str(number): storage.url("/part-%d" % number) for number in range(count)},
-            "run": "run-1",
-            "first": True,
-            "seen": None,
-            "rate": None,
-            "seconds": None,
-            "workers": 3,
-            "timeout": 5,
-            "tries": 3,
-            "validate_certs": True,
-            "ca_data": None,
-            "allow_http": False,
-            "credentials": {},
-            "proxies": None,
-            "storage_name": None,
-            "client_cert": None,
-            "handed": None,
-            "expected_bytes": None,
-            "keep_partial": True,
-        }
-        made.update(changes)
-        return made
-
-    return make
-
-
-def receive(order, attributes=lambda path, is_folder: None):
-    answer = _receive.receive(order, attributes)
-    # What goes back to the controller is JSON.
-    return json.loads(json.dumps(answer))
-
-
-def left_behind(tmp_path):
-    return sorted(path.name for path in tmp_path.iterdir())
 
 
 def test_joined(order, storage, tmp_path):

@@ -204,6 +204,18 @@ def test_an_unknown_status_is_warned_of(clock):
     assert "backup 1" in clock.warnings[0]
 
 
+@pytest.mark.parametrize("options", [{"id": "1"}, {"latest": True}])
+def test_backups_that_share_a_file_need_force(clock, options):
+    """Not even the newest is passed over in silence for an older one."""
+    backups = [backup(1, shares_file_with=("7 (crm)", "8 (blog)")), backup(2)]
+    with pytest.raises(BackupError) as caught:
+        chosen(clock, backups, **options)
+    assert (caught.value.code, caught.value.details["shares_file_with"]) == ("collision", ["7 (crm)", "8 (blog)"])
+    assert "shares its stored file with 7 (crm), 8 (blog)" in caught.value.message
+    assert chosen(clock, backups, force=True, **options) == "1"
+    assert "Backup 1 of stack shares its stored file with 7 (crm)" in clock.warnings[0]
+
+
 def test_no_files(clock):
     with pytest.raises(BackupError) as caught:
         run(params(id="1"), FakeProvider([backup(1)], parts=0), clock.context(), FakeHost())
@@ -273,6 +285,13 @@ def test_equal_names_are_told_apart():
 )
 def test_the_name_of_the_whole(first, joined, name):
     assert backup_name(backup(1), [BackupFile("x", first)], joined) == name
+
+
+def test_segments_of_an_object_make_a_file_with_the_ending_of_the_object():
+    parts = [BackupFile("c/1_%08d" % number, "1_%08d" % number) for number in range(2)]
+    one = backup(1, location="https://swift.example/v1/AUTH_p/backups/1.xbstream.gz")
+    assert backup_name(one, parts, True) == "postgresql-shop-20260131T030000Z-1.xbstream.gz"
+    assert backup_name(one, parts, False) == "postgresql-shop-20260131T030000Z-1"
 
 
 def test_the_name_of_a_backup_of_which_little_is_known():
@@ -374,9 +393,49 @@ def test_an_expired_url_is_asked_for_once_more(clock):
     assert "403, also with a fresh URL" in error.message
 
 
+def test_a_credential_that_was_refused_is_renewed(clock):
+    expired = {"0": ["expired", "storage x answered 401"]}
+    provider, host = FakeProvider([backup(1)]), FakeHost(slice_of((0, None), received=0, outcomes=expired), done(5))
+    run(params(id="1"), provider, clock.context(), host)
+    assert provider.calls[2:] == ["url tar-0", "refused Signature=3", "url tar-0"]
+
+
 def test_a_url_that_expires_again_after_progress_is_no_failure(clock):
     answers = [slice_of((have, 100), outcomes={"0": ["expired", "403"]}) for have in (10, 20, 30)]
     assert run(params(id="1"), FakeProvider([backup(1)]), clock.context(), FakeHost(*answers, done(100)))["changed"]
+
+
+WRONG = "its MD5 is aa, not bb as the service says"
+
+
+def test_a_part_that_does_not_fit_is_fetched_once_more(clock):
+    provider = FakeProvider([backup(1)], parts=2)
+    host = FakeHost(slice_of((5, 5), (0, 5), outcomes={"0": ["done", ""], "1": ["misfit", WRONG]}), done(5, 5))
+    assert run(params(id="1"), provider, clock.context(), host)["changed"]
+    assert [list(order["urls"]) for order in host.orders] == [[0, 1], [1]]
+    # Where it lies is asked anew too.
+    assert provider.calls.count("url tar-1") == 2
+    assert any("part tar-1: %s; fetching it once more" % WRONG in line for line in clock.lines)
+
+
+def test_a_part_that_does_not_fit_again_is_the_end(clock):
+    host = FakeHost(slice_of((5, 5), (0, 5), outcomes={"1": ["misfit", WRONG]}))
+    error = failure(clock, host, parts=2)
+    assert (error.code, error.details["part"], len(host.orders)) == ("checksum_mismatch", "tar-1", 2)
+    assert "part tar-1: %s, also when fetched anew; the destination is as it was before." % WRONG in error.message
+    assert len(host.released) == 1
+
+
+def test_what_the_service_vouches_for_tells_backups_apart(clock):
+    """What was written over under the same name is another backup, for the note beside the file as for a partial."""
+    orders = []
+    for md5 in ("aa", "bb", None):
+        provider, host = FakeProvider([backup(1)]), FakeHost(done(5))
+        provider.files[0].md5 = md5
+        run(params(id="1"), provider, clock.context(), host)
+        orders.append(host.orders[0])
+    assert [order["files"][0]["md5"] for order in orders] == ["aa", "bb", None]
+    assert [order["what"].get("md5") for order in orders] == [["aa"], ["bb"], None]
 
 
 @pytest.mark.parametrize("kind", ["final", "transient"])
@@ -436,6 +495,11 @@ def test_what_the_host_complains_of_itself_it_knows(clock):
     host = FakeHost(error)
     assert failure(clock, host).code == "busy"
     assert host.released == []
+
+
+def test_a_host_without_md5_is_told_of(clock):
+    run(params(id="1"), FakeProvider([backup(1)]), clock.context(), FakeHost(done(5, without_md5=True)))
+    assert ["refuses MD5" in warning for warning in clock.warnings] == [True]
 
 
 def test_doubts_are_told(clock):
