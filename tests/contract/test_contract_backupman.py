@@ -258,13 +258,24 @@ def test_the_key_goes_nowhere_else_than_api_url(provider, server):
 
 
 def test_copies_on_several_drives_are_one_file(provider, server):
+    server.switch(drives=3, provider="s3")
     [number] = server.backup(SHOP)
-    file = server.facts(number)["record"]["DriveFiles"][0]
-    copies = [dict(file, Id="a", Provider="s3"), dict(file, Id="b", Status="failed"), file]
-    server.change(number, DriveFiles=copies)
+    copies = server.facts(number)["record"]["DriveFiles"]
     [found] = provider.list_files(SHOP, number)
-    assert found.id == file["Id"]
-    assert fetched(provider.file_access(SHOP, number, found))[0] == 200
+    assert found.id in [copy["Id"] for copy in copies[1:]], "the first drive is not local"
+    assert hashlib.sha256(fetched(provider.file_access(SHOP, number, found))[1]).hexdigest() == server.facts(number)["sha256"]
+
+
+@pytest.mark.parametrize("said, status", [("pending", "running"), ("failed", "failed")])
+def test_a_finished_backup_whose_file_is_not_finished_is_not_good(run, provider, server, said, status):
+    server.switch(drive_status=said)
+    [number] = server.backup(SHOP)
+    assert server.facts(number)["record"]["Status"] == "finished"
+    assert run("backup_info", source=SHOP)["backups"][0]["status"] == status
+    file = file_of(provider, server, number)
+    with pytest.raises(Exception, match=f"its status on the drive is {said}") as caught:
+        provider.file_access(SHOP, number, file)
+    assert caught.value.code == "not_finished" and server.calls() == []
 
 
 def test_a_file_of_another_drive_is_shown_but_not_handed_out(run, provider, server):

@@ -30,6 +30,7 @@ from .switches import Switches
 
 FOLDER = "/var/lib/backupman/backups"
 DRIVE = "drive-1"
+MORE_DRIVES = "/mnt/{drive}/backups"
 ZERO = "0001-01-01T00:00:00Z"
 STATUSES = ("pending", "finished", "failed")
 _ID = r"(?P<id>[^/]+)"
@@ -169,23 +170,22 @@ class Backupman:
         record = self._backups.get(call.ids["id"])
         if not record:
             raise self._refuse(call, f"no backup found with id {call.ids['id']}")
-        file = record["file"]
-        if not file or file["provider"] != "local":
+        file = next((file for file in on_drives(record) if file["provider"] == "local"), None)
+        if not file:
             raise self._refuse(call, f"no valid drive found for backup {record['id']}")
         base = self._switch("app_url") or self.base_url
         return as_json(200, {"Url": f"{base.rstrip('/')}/api/backups/{file['id']}/download"})
 
     def _download(self, call: Call) -> Reply:
         number = call.ids["id"]
-        file = next((record["file"] for record in self._backups.all()
-                     if record["file"] and record["file"]["id"] == number), None)
+        file = next((file for record in self._backups.all() for file in on_drives(record) if file["id"] == number), None)
         if not file:
             raise self._refuse(call, f"no drive files found with id {number}")
         if file["status"] != "finished":
             raise self._refuse(call, f"drive file {number} is not finished")
         path = self._drive / file["name"]
         if file["provider"] != "local" or not path.exists():
-            raise self._refuse(call, f"failed to read file {FOLDER}/{file['name']}: no such file or directory")
+            raise self._refuse(call, f"failed to read file {place_of(file)}: no such file or directory")
         return Reply(200, Slice(path, 0, path.stat().st_size), {
             "Content-Type": "application/octet-stream",
             "Content-Disposition": f'attachment; filename="{file["name"]}"'})
@@ -200,11 +200,11 @@ class Backupman:
         return {"CreatedAt": iso(created) if created else ZERO, "UpdatedAt": iso(updated) if updated else ZERO}
 
     def present(self, record: Record) -> Record:
-        file = record["file"]
         files: list[Record] | None = {"phantom": [_PHANTOM], "null": None, "empty": []}[self._switch("no_files")]
-        if file:
-            files = [{"Id": file["id"], "BackupId": record["id"], "Provider": file["provider"], "Label": DRIVE,
-                      "Path": f"{FOLDER}/{file['name']}", "Status": file["status"], **self._times(file)}]
+        if record["file"]:
+            files = [{"Id": file["id"], "BackupId": record["id"], "Provider": file["provider"],
+                      "Label": file.get("drive", DRIVE), "Path": place_of(file), "Status": file["status"],
+                      **self._times(file)} for file in on_drives(record)]
         kept = record["status"] != "finished" or self._switch("dump_path") == "kept"
         shown = {"Id": record["id"], "Status": record["status"], "Label": record["label"],
                  "DumpPath": record["dump_path"] if kept else "", **self._times(record), "DriveFiles": files}
@@ -260,8 +260,11 @@ class Backupman:
         finally:
             scratch.unlink(missing_ok=True)
         done = max(record["created_at"], int(self._clock.seconds()))
-        record["file"] = {"id": fresh_id(), "name": name, "provider": self._switch("provider"), "status": "finished",
-                          "created_at": record["created_at"], "updated_at": done}
+        record["file"] = {"id": fresh_id(), "name": name, "provider": self._switch("provider"),
+                          "status": self._switch("drive_status"), "created_at": record["created_at"], "updated_at": done}
+        # Every drive gets the whole dump.
+        record["copies"] = [{**record["file"], "id": fresh_id(), "drive": f"drive-{number}", "provider": "local"}
+                            for number in range(2, int(self._switch("drives")) + 1)]
         if self._switch("lose_files"):
             (self._drive / name).unlink()
 
@@ -362,6 +365,16 @@ class Backupman:
 
 _PHANTOM = {"Id": "", "BackupId": "", "Provider": "", "Label": "", "Path": "", "Status": "", "CreatedAt": ZERO,
             "UpdatedAt": ZERO}
+
+
+def on_drives(record: Record) -> list[Record]:
+    """The files of a backup: one and the same dump, once for each drive."""
+    return [record["file"], *record.get("copies", ())] if record["file"] else []
+
+
+def place_of(file: Record) -> str:
+    folder = MORE_DRIVES.format(drive=file["drive"]) if "drive" in file else FOLDER
+    return f"{folder}/{file['name']}"
 
 
 def stamp(moment: float) -> str:

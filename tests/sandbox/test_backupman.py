@@ -126,6 +126,25 @@ def test_backups_that_never_end_fail_or_lose_their_file(sandbox: Sandbox) -> Non
     assert status == 500 and answer["Error"].endswith("no such file or directory")
 
 
+def test_a_dump_lies_on_every_drive_once(sandbox: Sandbox) -> None:
+    sandbox.switch("backupman", drives=3, provider="s3")
+    [number] = sandbox.service("backupman", "POST", "/backup", labels=["crm"])["ids"]
+    files = results(sandbox)[0]["DriveFiles"]
+    assert [(file["Label"], file["Provider"]) for file in files] == [
+        ("drive-1", "s3"), ("drive-2", "local"), ("drive-3", "local")]
+    assert len({file["Id"] for file in files}) == len({file["Path"] for file in files}) == 3
+    found = [sandbox.backupman("GET", f"/api/backups/{file['Id']}/download") for file in files]
+    assert [status for status, _content in found] == [500, 200, 200]
+    assert found[1] == found[2]
+    sandbox.switch("backupman", drive_status="pending")
+    sandbox.service("backupman", "POST", "/backup", labels=["shop"])
+    [record] = [record for record in results(sandbox) if record["Label"] == "shop"]
+    assert record["Status"] == "finished" and record["DriveFiles"][1]["Status"] == "pending"
+    file = record["DriveFiles"][1]["Id"]
+    assert sandbox.backupman("GET", f"/api/backups/{file}/download") == (
+        500, {"Error": f"drive file {file} is not finished"})
+
+
 def test_errors_are_spelt_in_three_ways_and_not_found_is_500(sandbox: Sandbox) -> None:
     path = "/api/backups/0c1d/generate-download-url"
     for style, answer in (("mixed", {"error": "no backup found with id 0c1d"}), ("empty", b""),
