@@ -51,7 +51,7 @@ class Trove(TroveApi):
             raise OptionError(
                 "frequency",
                 "Trove keeps no timetable, and a task here is only the container that backups go to: take backups with "
-                "backup_run, from a timer (the role protect can set one up) or from a schedule in AWX",
+                "backup_run or the role protect, started by a timer (cron, systemd) or by a schedule in AWX",
             )
         super().check_understood(operation, params, options)
 
