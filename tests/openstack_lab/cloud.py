@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -32,6 +33,7 @@ SERVERS = ("keystone", "trove", "swift", "mariadb")
 PORTS = ("keystone", "trove", "swift", "account", "container", "object")
 # Of the snapshot, what a home begins with.
 KEPT = ("keystone", "trove", "mariadb")
+SNAPSHOTS = 5
 PATIENCE = 90
 SETTINGS = {"token_seconds": 3600, "rate": 100000}
 
@@ -43,9 +45,10 @@ def snapshot(folder: Path, pythons: dict[str, Path], programs: dict[str, str]) -
         fcntl.flock(lock, fcntl.LOCK_EX)
         target = folder / fingerprint(programs)
         if not target.exists():
-            for old in folder.iterdir():
-                if old.is_dir():
-                    shutil.rmtree(old)
+            # Several checkouts may share the folder.
+            others = sorted((old for old in folder.iterdir() if old.is_dir()), key=lambda old: old.stat().st_mtime)
+            for old in others[:-SNAPSHOTS]:
+                shutil.rmtree(old)
             draft = Path(tempfile.mkdtemp(prefix="draft-", dir=folder))
             make_snapshot(draft, pythons, programs)
             draft.rename(target)
@@ -56,7 +59,7 @@ def fingerprint(programs: dict[str, str]) -> str:
     """Another one as soon as a source, a requirement or MariaDB is another."""
     total = hashlib.sha256()
     for file in sorted(HERE.rglob("*")):
-        if file.suffix in (".py", ".conf", ".ini", ".txt", ".sql"):
+        if file.suffix in (".py", ".conf", ".ini", ".yaml", ".txt", ".sql"):
             total.update(file.name.encode() + file.read_bytes())
     total.update(subprocess.run([programs["mariadbd"], "--version"], capture_output=True, check=True).stdout)
     return total.hexdigest()[:16]
@@ -109,15 +112,24 @@ def write_configuration(home: Path, ports: dict[str, int], settings: dict[str, A
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nobody has; all are held until all are known."""
-    sockets = [socket.socket() for _number in range(count)]
+    """Ports of 127.0.0.1 that nobody has, and that no outgoing connection is given before the servers take them (one
+    could even be connected to itself)."""
+    first_given = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    found: list[int] = []
+    while len(found) < count:
+        port = random.randrange(10000, max(first_given, 20000))
+        with socket.socket() as one:
+            if port not in found and is_free(one, port):
+                found.append(port)
+    return found
+
+
+def is_free(one: socket.socket, port: int) -> bool:
     try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
+        one.bind(("127.0.0.1", port))
+    except OSError:
+        return False
+    return True
 
 
 def end_with_parent() -> None:
