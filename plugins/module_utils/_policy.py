@@ -129,7 +129,10 @@ def _collisions(backups):
             sharing.append((backup, others))
     if sharing:
         backup, others = sharing[0]
-        text = "Backups %s and %s share one file, so at most one of them is what it says" % (backup.id, ", ".join(others))
+        text = "Backups %s and %s share one file, so at most one of them is what it says" % (
+            backup.id,
+            ", ".join(others),
+        )
         if len(sharing) > 1:
             text += " (%d backups of this source share theirs)" % len(sharing)
         yield Violation("collision", text, observed=len(sharing), expected=0)
@@ -193,7 +196,7 @@ def _schedule(series, policy, now):
 
 
 def _missed_runs(made, schedule, until):
-    """Runs between the oldest of ``made`` (newest first) and ``until`` after which none was made before the next run."""
+    """Runs between the oldest of ``made`` (newest first) and ``until`` without a backup before the next one."""
     runs = schedule.runs(made[-1], until)
     made = made[::-1]
     missed, position = [], 0

@@ -31,8 +31,8 @@ class Server:
         return self.sandbox.service("backupman", "POST", "/backup", labels=list(labels), status=status)["ids"]
 
     def records(self, count, label=SHOP, every="1h", **record):
-        found = self.sandbox.service("backupman", "POST", "/synthetic", count=count, label=label, every=every, record=record)
-        return found["ids"]
+        wanted = {"count": count, "label": label, "every": every, "record": record}
+        return self.sandbox.service("backupman", "POST", "/synthetic", **wanted)["ids"]
 
     def change(self, number, **fields):
         return self.sandbox.service("backupman", "PATCH", f"/backups/{number}", set=fields)["record"]
@@ -192,14 +192,16 @@ def test_what_hangs_is_told_of(run, server):
     assert warning.startswith(f"Backup {hanging} of {SHOP} has been pending since ")
 
 
-@pytest.mark.parametrize("answer", [{"Results": [{}]}, {"Results": [{"Id": None, "Label": None, "DriveFiles": {}}]}], ids=str)
+@pytest.mark.parametrize("answer", [
+    {"Results": [{}]}, {"Results": [{"Id": None, "Label": None, "DriveFiles": {}}]}], ids=str)
 def test_records_that_contradict_the_documentation(run, server, answer):
     server.sandbox.fault("status", surface="backupman", route="list", code=200, body=answer)
     [backup] = run("backup_info", source="*")["backups"]
     assert (backup["id"], backup["source"], backup["status"], backup["created_at"]) == ("", "", "unknown", None)
 
 
-@pytest.mark.parametrize("answer", [{}, {"Results": {}}, {"results": []}, [], {"Results": [None]}, {"Results": "none"}], ids=str)
+@pytest.mark.parametrize("answer", [
+    {}, {"Results": {}}, {"results": []}, [], {"Results": [None]}, {"Results": "none"}], ids=str)
 def test_what_is_no_list_is_not_taken_for_an_empty_one(run, server, answer):
     server.sandbox.fault("status", surface="backupman", route="list", code=200, body=answer)
     assert run("backup_info", source=SHOP).code == "bad_shape"
@@ -242,7 +244,8 @@ def test_a_file_is_two_calls_and_the_bytes_that_were_dumped(provider, server):
     assert file.name == facts["record"]["DriveFiles"][0]["Path"].rpartition("/")[2]
     status, content = fetched(provider.file_access(SHOP, number, file))
     assert (status, hashlib.sha256(content).hexdigest()) == (200, facts["sha256"])
-    assert server.calls() == [f"GET /api/backups/{number}/generate-download-url", f"GET /api/backups/{file.id}/download"]
+    assert server.calls() == [
+        f"GET /api/backups/{number}/generate-download-url", f"GET /api/backups/{file.id}/download"]
     assert {one["token"] for one in server.sandbox.requests()} == {"admin"}
     assert provider.told == []
 
@@ -263,7 +266,8 @@ def test_copies_on_several_drives_are_one_file(provider, server):
     copies = server.facts(number)["record"]["DriveFiles"]
     [found] = provider.list_files(SHOP, number)
     assert found.id in [copy["Id"] for copy in copies[1:]], "the first drive is not local"
-    assert hashlib.sha256(fetched(provider.file_access(SHOP, number, found))[1]).hexdigest() == server.facts(number)["sha256"]
+    status, content = fetched(provider.file_access(SHOP, number, found))
+    assert (status, hashlib.sha256(content).hexdigest()) == (200, server.facts(number)["sha256"])
 
 
 @pytest.mark.parametrize("said, status", [("pending", "running"), ("failed", "failed")])
@@ -349,7 +353,8 @@ def test_other_answers_are_told_at_once(run, server, fault, code):
 
 
 @pytest.mark.parametrize("fault", [
-    {"kind": "throttle"}, {"kind": "reset"}, {"kind": "truncate"}, {"kind": "status", "code": 502, "body": "hm"}], ids=str)
+    {"kind": "throttle"}, {"kind": "reset"}, {"kind": "truncate"}, {"kind": "status", "code": 502, "body": "hm"},
+], ids=str)
 def test_reading_is_tried_again(run, server, fault):
     server.records(1)
     server.sandbox.fault(surface="backupman", route="list", times=2, **fault)
@@ -371,7 +376,8 @@ def test_a_run_is_one_post_that_starts_all_sources(provider, server):
     server.sandbox.settle()
     assert server.calls() == [RUN]
     assert server.sandbox.posts()[0]["body"] is None
-    assert {backup.source for backup in provider.list_backups("*").backups} == set(server.sandbox.ready["backupman"]["labels"])
+    begun = {backup.source for backup in provider.list_backups("*").backups}
+    assert begun == set(server.sandbox.ready["backupman"]["labels"])
 
 
 @pytest.mark.parametrize("fault", [
@@ -402,7 +408,8 @@ def test_what_it_cannot_do_is_said_before_any_call(run, server, module, options,
 @pytest.mark.parametrize("option, value", [("group", 7), ("datastore", "mysql")])
 def test_filters_of_other_services_are_refused(run, server, option, value):
     outcome = run("backup_info", source=SHOP, **{option: value})
-    assert outcome.code == "bad_option" and outcome.error.message.startswith(f"{option}: provider backupman has no such")
+    assert outcome.code == "bad_option"
+    assert outcome.error.message.startswith(f"{option}: provider backupman has no such")
     assert server.calls() == []
 
 

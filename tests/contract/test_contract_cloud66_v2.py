@@ -82,7 +82,8 @@ def test_an_engine_is_looked_for_here(run, stack, calls):
 
 def test_a_group_cannot_be_asked_for(run, stack, calls):
     outcome = run("backup_info", source=stack.uid, group=stack.group)
-    assert outcome.code == "bad_option" and outcome.error.message.startswith("group: provider cloud66_v2 has no such option")
+    assert outcome.code == "bad_option"
+    assert outcome.error.message.startswith("group: provider cloud66_v2 has no such option")
     assert calls() == []
 
 
@@ -135,7 +136,7 @@ def test_records_that_contradict_the_documentation(run, stack, calls, body):
 def test_files_are_a_chain_of_exports(provider, stack, calls, parts, enveloped):
     stack.sandbox.switch("cloud66_v2", enveloped_actions=enveloped)
     blob = stack.sandbox.blob(stack.name, 12288, parts=parts)
-    chain = [f"GET /backups/{blob['id']}/export"] + [f"GET /backups/{blob['id']}/export/{name}" for name in blob["files"][1:]]
+    chain = [f"GET /backups/{blob['id']}/export" + name for name in ["", *("/" + name for name in blob["files"][1:])]]
     files = provider.list_files(stack.uid, str(blob["id"]))
     assert calls() == chain
     assert [file.name.partition(".")[2] for file in files] == blob["files"]
@@ -243,7 +244,8 @@ def test_all_refusals_of_the_notes_name_their_option(run, stack, calls):
 
 
 @pytest.mark.parametrize("fault", [
-    {"kind": "status", "code": 500}, {"kind": "commit_then_500"}, {"kind": "commit_then_reset"}, {"kind": "html"}], ids=str)
+    {"kind": "status", "code": 500}, {"kind": "commit_then_500"}, {"kind": "commit_then_reset"}, {"kind": "html"},
+], ids=str)
 def test_in_doubt_nothing_is_sent_twice(run, stack, calls, tmp_path, fault):
     stack.sandbox.fault(surface="cloud66_v2", route="import", times=1, **fault)
     assert run("backup_import", **importing(stack)).code == "outcome_unknown"

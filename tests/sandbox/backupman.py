@@ -178,7 +178,8 @@ class Backupman:
 
     def _download(self, call: Call) -> Reply:
         number = call.ids["id"]
-        file = next((file for record in self._backups.all() for file in on_drives(record) if file["id"] == number), None)
+        files = (file for record in self._backups.all() for file in on_drives(record))
+        file = next((file for file in files if file["id"] == number), None)
         if not file:
             raise self._refuse(call, f"no drive files found with id {number}")
         if file["status"] != "finished":
@@ -260,8 +261,9 @@ class Backupman:
         finally:
             scratch.unlink(missing_ok=True)
         done = max(record["created_at"], int(self._clock.seconds()))
-        record["file"] = {"id": fresh_id(), "name": name, "provider": self._switch("provider"),
-                          "status": self._switch("drive_status"), "created_at": record["created_at"], "updated_at": done}
+        record["file"] = {
+            "id": fresh_id(), "name": name, "provider": self._switch("provider"),
+            "status": self._switch("drive_status"), "created_at": record["created_at"], "updated_at": done}
         # Every drive gets the whole dump.
         record["copies"] = [{**record["file"], "id": fresh_id(), "drive": f"drive-{number}", "provider": "local"}
                             for number in range(2, int(self._switch("drives")) + 1)]

@@ -64,7 +64,8 @@ class Backupman(Provider):
     def from_options(cls, params, around):
         if not fields.text(params["api_url"]):
             raise OptionError(
-                "api_url", "no address given: set this option or the environment variable BACKUPMAN_URL to the server's own"
+                "api_url",
+                "no address given: set this option or the environment variable BACKUPMAN_URL to the server's own",
             )
         base_url = base_of(params["api_url"])
         check_url("api_url", base_url, params["allow_http"])
@@ -101,7 +102,9 @@ class Backupman(Provider):
             if backup.id == backup_id:
                 if source in (_ALL, backup.source):
                     return backup
-                raise NotFoundError("Backup %s is of label %s, not of %s" % (backup_id, backup.source, source), id=backup_id)
+                raise NotFoundError(
+                    "Backup %s is of label %s, not of %s" % (backup_id, backup.source, source), id=backup_id
+                )
         raise NotFoundError("Backupman has no backup %s" % backup_id, id=backup_id)
 
     def list_files(self, source, backup_id):
@@ -178,8 +181,8 @@ class Backupman(Provider):
         if (theirs.scheme, theirs.netloc.lower()) != (ours.scheme, ours.netloc) and not self._told:
             self._told = True
             self._warn(
-                "The download addresses of this Backupman lead to %s (its app_url), not to api_url; files are fetched from "
-                "api_url, and the key goes nowhere else" % (theirs.hostname or "no host")
+                "The download addresses of this Backupman lead to %s (its app_url), not to api_url; files are fetched "
+                "from api_url, and the key goes nowhere else" % (theirs.hostname or "no host")
             )
 
 
@@ -199,7 +202,9 @@ def problem_of(call, response):
         return AuthError("%s (%s)" % (message, hint), code="unauthenticated", **about)
     if status == 404:
         # It has no other use for 404.
-        return ApiError("%s (api_url is not the address of a Backupman server)" % message, code="wrong_address", **about)
+        return ApiError(
+            "%s (api_url is not the address of a Backupman server)" % message, code="wrong_address", **about
+        )
     if status == 500:
         for words, kind, code in _PROBLEMS:
             if re.search(words, said, re.I):
@@ -253,7 +258,10 @@ def _obstacle(file):
     kind = fields.text(file.get("Provider")) or "unknown"
     if kind.lower() != "local":
         place = fields.text(file.get("Path")) or "an unknown path"
-        return "not_local", "it lies on a drive of kind %s, at %s, and only files of local drives are handed out" % (kind, place)
+        return "not_local", "it lies on a drive of kind %s, at %s, and only files of local drives are handed out" % (
+            kind,
+            place,
+        )
     if _status(file.get("Status")) != OK:
         return "not_finished", "its status on the drive is %s" % (fields.text(file.get("Status")) or "unknown")
     if not fields.text(file.get("Id")):

@@ -32,9 +32,8 @@ from ansible_collections.restorable.backups.tests.unit.plugins.module_utils.worl
 
 URL = "https://backups.example"
 ZERO = "0001-01-01T00:00:00Z"
-PHANTOM = {
-    "Id": "", "BackupId": "", "Provider": "", "Label": "", "Path": "", "Status": "", "CreatedAt": ZERO, "UpdatedAt": ZERO
-}  # fmt: skip
+PHANTOM = dict.fromkeys(("Id", "BackupId", "Provider", "Label", "Path", "Status"), "")
+PHANTOM.update(CreatedAt=ZERO, UpdatedAt=ZERO)
 FOLDER = "/var/lib/backups/"
 
 
@@ -139,7 +138,9 @@ def test_no_address_says_where_it_may_come_from(url):
         connected(api_url=url)
 
 
-@pytest.mark.parametrize("url", ["https://", "ftp://x.example", "http://x.example", "https://u:p@x.example", "https://x:y"])
+@pytest.mark.parametrize(
+    "url", ["https://", "ftp://x.example", "http://x.example", "https://u:p@x.example", "https://x:y"]
+)
 def test_addresses_that_no_key_should_go_to(url):
     with pytest.raises(OptionError, match="^api_url: "):
         connected(api_url=url)
@@ -293,7 +294,9 @@ def test_an_unknown_label_is_empty_and_names_the_known_ones():
 
 def test_an_empty_server_is_empty():
     assert provider().list_backups("*").warnings == []
-    assert provider().list_backups("shop").warnings == ["Backupman has no backup of label shop; there are those of none at all"]
+    assert provider().list_backups("shop").warnings == [
+        "Backupman has no backup of label shop; there are those of none at all"
+    ]
 
 
 def test_a_backup_is_listed_once():
@@ -307,9 +310,21 @@ def test_null_in_place_of_a_list_is_told():
 
 
 @pytest.mark.parametrize(
-    "results", [{}, {"Results": {}}, {"Results": "x"}, {"Results": False}, {"Results": [7]}, {"Results": [None]}, 7, "x",
-                None, True, {"Error": "x"}],
-)  # fmt: skip
+    "results",
+    [
+        {},
+        {"Results": {}},
+        {"Results": "x"},
+        {"Results": False},
+        {"Results": [7]},
+        {"Results": [None]},
+        {"Error": "x"},
+        7,
+        "x",
+        None,
+        True,
+    ],
+)
 def test_what_is_no_list_is_never_taken_for_an_empty_one(results):
     with pytest.raises(ApiError) as caught:
         provider(results=results).list_backups("shop")
@@ -334,7 +349,9 @@ def test_sources_are_the_labels_that_have_a_backup():
     ]
 
 
-@pytest.mark.parametrize("created, told", [("2026-03-17T11:59:59Z", True), ("2026-03-17T12:00:00Z", False), (ZERO, False)])
+@pytest.mark.parametrize(
+    "created, told", [("2026-03-17T11:59:59Z", True), ("2026-03-17T12:00:00Z", False), (ZERO, False)]
+)
 def test_a_backup_that_hangs_is_told_of(created, told):
     pending = record("b1", Status="pending", CreatedAt=created, DriveFiles=[PHANTOM])
     listing = provider(pending, alone("b2"), alone("b3", Status="failed", CreatedAt=created)).list_backups("shop")
@@ -346,7 +363,10 @@ def test_a_backup_that_hangs_is_told_of(created, told):
 
 
 def test_of_many_that_hang_the_newest_is_named():
-    old = [record("b%d" % day, Status="pending", CreatedAt="2026-03-%02dT00:00:00Z" % day, DriveFiles=None) for day in (2, 9, 4)]
+    old = [
+        record("b%d" % day, Status="pending", CreatedAt="2026-03-%02dT00:00:00Z" % day, DriveFiles=None)
+        for day in (2, 9, 4)
+    ]
     (warning,) = provider(*old).list_backups("*").warnings
     assert warning.startswith("Backup b9 of shop has been pending since 2026-03-09T00:00:00Z, as have 2 older ones: ")
 
@@ -512,7 +532,9 @@ def test_what_cannot_be_fetched_says_why_and_asks_nothing(copy, code, words):
 
 class Response:
     def __init__(self, status, body):
-        self.status_code, self.headers = status, {"Content-Type": "text/plain" if isinstance(body, str) else "application/json"}
+        self.status_code, self.headers = status, {
+            "Content-Type": "text/plain" if isinstance(body, str) else "application/json"
+        }
         self.content = (body if isinstance(body, str) else json.dumps(body)).encode()
 
 

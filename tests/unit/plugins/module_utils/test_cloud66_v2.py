@@ -87,7 +87,9 @@ def test_what_it_cannot_do_is_said_with_what_works_instead(operation):
 # -- the list ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("answer", [[RECORD], {"response": [RECORD]}, {"response": [RECORD], "pagination": None, "count": 1}])
+@pytest.mark.parametrize(
+    "answer", [[RECORD], {"response": [RECORD]}, {"response": [RECORD], "pagination": None, "count": 1}]
+)
 def test_a_list_is_bare_or_enveloped(answer):
     api = provider(answer)
     listing = api.list_backups("shop", engine="mysql")
@@ -103,7 +105,10 @@ def test_a_list_is_bare_or_enveloped(answer):
 def test_pages_are_read_where_the_answer_has_them():
     def answer(asked):
         number = int(asked.partition("?page=")[2] or 1)
-        return {"response": [dict(RECORD, id=number)], "pagination": {"current": number, "next": number % 3 + 1, "pages": 3}}
+        return {
+            "response": [dict(RECORD, id=number)],
+            "pagination": {"current": number, "next": number % 3 + 1, "pages": 3},
+        }
 
     api = provider(answer)
     assert [backup.id for backup in api.list_backups("shop").backups] == ["1", "2", "3"]

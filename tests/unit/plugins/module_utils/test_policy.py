@@ -407,7 +407,9 @@ def test_two_backups_in_one_file():
 def test_a_file_may_be_shared_with_another_source():
     violation = only([backup(60), backup(120, id="7", shares_file_with=("a1 (crm)", "b2 (mail)"))])
     assert (violation.code, violation.observed) == ("collision", 1)
-    assert violation.message == "Backups 7 and a1 (crm), b2 (mail) share one file, so at most one of them is what it says"
+    assert (
+        violation.message == "Backups 7 and a1 (crm), b2 (mail) share one file, so at most one of them is what it says"
+    )
 
 
 def test_collisions_are_one_violation_with_the_newest_as_its_example():
