@@ -23,6 +23,7 @@ from ansible_collections.restorable.backups.plugins.module_utils._operations imp
     _fetch_options,
     _task_order,
     import_backup,
+    run_backup,
     task,
 )
 from ansible_collections.restorable.backups.plugins.module_utils._options import PROVIDER_OPTIONS
@@ -101,6 +102,7 @@ def test_numbers_in_the_pages_are_those_of_the_code():
     assert "up to ten newest backups, three at least" in page("idempotency")
     assert _task_order._SERVER_FREQUENCY == "0 */1 * * *" and "every hour when none was given" in page("idempotency")
     assert Schedule("0 * * * *").default_grace == 900 and Schedule("0 0 1 * *").default_grace == 6 * 3600
+    assert run_backup._SKEW.total_seconds() == 300 and "no more than 5 minutes older" in page("idempotency")
     for name in ("violations", "idempotency"):
         assert "at least 15 minutes and at most 6 hours" in re.sub(r"\s+", " ", page(name))
     assert Schedule("0 3 * * 1-5").longest_gap == 3 * 86400
@@ -110,7 +112,7 @@ def test_numbers_in_the_pages_are_those_of_the_code():
 def test_options_and_files_that_are_named_exist(name):
     text = page(name)
     known = set(PROVIDER_OPTIONS) | {"id", "files", "mode"}
-    for spec in (check.SPEC, task.SPEC, import_backup.SPEC, _fetch_options.SPEC):
+    for spec in (check.SPEC, task.SPEC, import_backup.SPEC, run_backup.SPEC, _fetch_options.SPEC):
         known |= set(spec["argument_spec"])
     for option in re.findall(r"`([a-z_]+): [a-z]+`", text):
         assert option in known | {"no_log", "ok"}, option
@@ -130,3 +132,14 @@ def test_environment_variables_that_are_named_are_read(name):
 def test_the_order_of_the_tokens_sources_in_the_page():
     listed = re.findall(r"^\d\. (?:the option |the host's variable )?`([A-Za-z0-9_]+)`", page("secrets"), re.M)
     assert listed == ["api_token", "protect_api_token", "CLOUD66_TOKEN", "CLOUD66_TOKEN"]
+
+
+def test_the_role_knows_which_services_have_schedules():
+    text = (ROOT / "roles" / "protect" / "vars" / "main.yml").read_text(encoding="utf-8")
+    scheduled = re.search(r"^protect_providers_with_schedules: \[(.*)\]$", text, re.M).group(1).split(", ")
+    asked = re.search(r"^protect_providers_without: \[(.*)\]$", text, re.M).group(1).split(", ")
+    timed = [name for name, one in PROVIDERS.items() if "frequency" in one.understands.get("schedule", ())]
+    # A run that starts the backups of other sources too is nothing to be done unasked.
+    alone = [name for name, one in PROVIDERS.items() if "run" in one.capabilities and "all_sources" not in one.understands["run"]]
+    assert scheduled == timed
+    assert asked == [name for name in alone if name not in timed]
