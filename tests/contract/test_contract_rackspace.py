@@ -182,14 +182,21 @@ def test_a_wrong_key_is_said_and_not_shown_nor_tried_again(rack):
     assert rack.calls() == [TOKEN]
 
 
-@pytest.mark.parametrize("fault", [{"kind": "status", "code": 503}, {"kind": "throttle"}, {"kind": "malformed_json"},
-                                   {"kind": "reset"}, {"kind": "html"}])
+@pytest.mark.parametrize("fault", [{"kind": "status", "code": 503}, {"kind": "throttle"}, {"kind": "reset"},
+                                   {"kind": "truncate"}], ids=lambda fault: fault["kind"])
 def test_to_ask_for_a_token_again_does_no_harm(rack, fault):
     rack.records(1)
-    kind = fault["kind"]
     rack.sandbox.fault(surface="rackspace", route="tokens", times=1, **fault)
-    assert len(listed(rack)) == 1, kind
+    assert len(listed(rack)) == 1
     assert rack.calls() == [TOKEN, TOKEN, LIST]
+
+
+@pytest.mark.parametrize("kind", ["malformed_json", "html"])
+def test_another_server_than_that_of_identity_is_not_asked_again(rack, kind):
+    rack.sandbox.fault(kind, surface="rackspace", route="tokens")
+    with fails("ApiError", "/identity/v2.0 [(]200[)] is no identity service: check api_url"):
+        listed(rack)
+    assert rack.calls() == [TOKEN]
 
 
 @pytest.mark.parametrize("body", [{}, {"access": None}, {"access": {"token": {"id": "x"}}}, {"access": {"token": {}}}])
@@ -280,7 +287,7 @@ def test_a_group_has_a_name_too(rack):
 def test_names_that_do_not_exist_are_answered_with_those_that_do(rack):
     with fails("NotFoundError", f"no instance nobody; there are: .*{rack.name}"):
         listed(rack, "nobody")
-    with fails("NotFoundError", "GET /ha/nobody/backups answered 404"):
+    with fails("NotFoundError", "GET /ha/nobody/backups answered 404.* that is gone are among those of source: '[*]'"):
         listed(rack, "ha:nobody")
 
 

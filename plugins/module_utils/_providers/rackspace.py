@@ -58,7 +58,7 @@ class Rackspace(TroveApi):
         "region_name": Option(env=("RAX_REGION",)),
     }
     source_words = (
-        "the id or the name of an instance, the name of a high-availability group or C(ha:) and its id; "
+        "the id or the name of an instance, the name of a high-availability group or ha: and its id; "
         "* for all backups of the account"
     )
     engines = ("mysql", "mariadb", "percona")
@@ -136,10 +136,16 @@ class Rackspace(TroveApi):
     # -- backups ---------------------------------------------------------------------------------------------------
 
     def list_backups(self, source, group=None, engine=None, datastore=None):
-        if datastore is None or source == ALL:
+        if source == ALL:
             return super().list_backups(source, group, engine, datastore)
+        try:
+            listing = super().list_backups(source, group, engine)
+        except NotFoundError as error:
+            error.message += "; the backups of an instance that is gone are among those of source: '*'"
+            raise
+        if datastore is None:
+            return listing
         # Only the list of all backups is documented to know this filter.
-        listing = super().list_backups(source, group, engine)
         wanted = datastore.strip().lower()
         kept = [one for one in listing.backups if str(datastore_of(one.raw).get("type")).lower() == wanted]
         return Listing(kept, listing.warnings)
@@ -312,8 +318,14 @@ class ApiKeyIdentity:
         except NotFoundError:
             raise ApiError("There is no identity service at %s: check api_url" % self._url, code="no_identity")
         except OutcomeUnknownError as error:
+            status = error.details.get("status")
+            if status is not None and status < 400:
+                raise ApiError(
+                    "What answers at %s (%s) is no identity service: check api_url" % (self._url, status),
+                    code="no_identity",
+                )
             # To ask for another token does no harm.
-            raise UnavailableError("No usable answer of the identity service: %s" % error.message.partition(";")[0])
+            raise UnavailableError("No answer of the identity service: %s" % error.message.rpartition(";")[0])
         return Grant(
             region=self.region,
             validate_certs=params["validate_certs"],
@@ -333,14 +345,14 @@ def _granted(data, now):
     """The fields of a Grant that an answer to a token request tells."""
     try:
         access = data["access"]
-        token = str(access["token"]["id"])
+        token = fields.text(access["token"]["id"])
         expires = fields.moment(access["token"], "expires")
         catalog = [
             {
                 "type": service["type"],
                 "region": str(endpoint.get("region") or "").upper(),
                 "interface": interface,
-                "url": endpoint[name],
+                "url": str(endpoint[name]),
             }
             for service in access["serviceCatalog"]
             for endpoint in service["endpoints"]
@@ -348,6 +360,8 @@ def _granted(data, now):
             if endpoint.get(name)
         ]
     except (KeyError, TypeError, AttributeError):
+        token = None
+    if token is None:
         raise ApiError("The identity service answered with JSON that holds no token or no catalog", code="bad_shape")
     life = max(_LEAST_LIFE, expires.timestamp() - now) if expires else _LEAST_LIFE
     return {"token": token, "obtained": now, "expires": now + life, "catalog": catalog}

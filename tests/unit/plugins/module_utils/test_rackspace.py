@@ -282,6 +282,7 @@ def test_a_clock_that_is_wrong_does_not_make_every_call_ask_for_a_token(monkeypa
         {},
         {"access": None},
         {"access": {"token": {"id": "x"}}},
+        answer(token={"id": None}),
         answer(token={"expires": "2100-01-01T00:00:00Z"}),
         answer(token="t-1"),
         answer(serviceCatalog=None),
@@ -301,7 +302,14 @@ def test_an_answer_that_holds_no_token_or_no_catalog_is_an_error(monkeypatch, sa
         (AuthError("POST /tokens answered 401: no", status=401), AuthError, "identity.example does not .*[(]401[)]"),
         (AuthError("POST /tokens answered 403: no", status=403), AuthError, "does not accept username and api_token"),
         (NotFoundError("POST /tokens answered 404"), ApiError, "no identity service at https://identity.example/v2.0"),
-        (OutcomeUnknownError("POST /tokens answered 500; the request may"), UnavailableError, "answered 500$"),
+        (OutcomeUnknownError("POST /tokens answered 500; so", status=500), UnavailableError, "answered 500$"),
+        (OutcomeUnknownError("POST /tokens: it broke off; so"), UnavailableError, "broke off$"),
+        (
+            OutcomeUnknownError("POST /tokens answered 200; so", status=200),
+            ApiError,
+            "is no identity service: .*api_url",
+        ),
+        (OutcomeUnknownError("POST /tokens was redirected; so", status=302), ApiError, "is no identity service"),
         (UnavailableError("POST /tokens: no connection"), UnavailableError, "no connection"),
     ],
 )
