@@ -13,7 +13,8 @@ version_added: 0.1.0
 author:
   - Restorable Backups contributors (@restorable)
 description:
-  - Takes a backup of a source now, unless there is a good one that is younger than O(max_age), and waits until it is good.
+  - Takes a backup of a source now, unless there is a good one that is younger than O(max_age), and waits until it is
+    good.
   - A backup that is being taken already is waited for in place of a second one.
   - With O(state=absent) it deletes a backup instead, and waits until it is gone.
   - A request is sent once. Where its answer is lost, the backups are read. If they show the new one it is used, and
@@ -30,8 +31,8 @@ extends_documentation_fragment:
 options:
   source:
     description:
-      - What is backed up, the id or name of an instance for V(trove), of an instance or a high-availability group for
-        V(rackspace), or the label of a data source for V(backupman).
+      - What is backed up, the id or name of an instance for V(trove), the same or a high-availability group for
+        V(rackspace), and the label of a data source for V(backupman).
       - V(*) stands for the whole account, and is only of use with O(state=absent). It reaches imported backups as well,
         which belong to no instance.
       - The host's variable C(protect_source) is used when this is not set.
@@ -48,14 +49,14 @@ options:
     description:
       - How old the newest good backup may be, such as V(90m), V(26h) or V(7d).
       - V(0) takes a new one in any case. Such a task changes something on every run.
-      - A backup that has been running for longer is told of in a warning and not waited for, because it may hang. One without
-        a date is never young, but one that runs is.
+      - A backup that has been running for longer is told of in a warning and not waited for, because it may hang. One
+        without a date is never young, but one that runs is.
     type: str
     default: 24h
   incremental:
     description:
-      - For V(trove), V(rackspace). V(true) saves only what has changed since O(parent_id), or since the last good backup
-        when that is not set. The service decides when this is not set.
+      - For V(trove), V(rackspace). V(true) saves only what has changed since O(parent_id), or since the last good
+        backup when that is not set. The service decides when this is not set.
       - Any good backup that is young enough will do, whether it is incremental or not.
     type: bool
   parent_id:
@@ -65,7 +66,7 @@ options:
   name:
     description:
       - For V(trove), V(rackspace). With O(state=present) the name of the backup, if one is taken.
-        C(restorable-<source>-<UTC time>) when not set.
+        C(restorable-<source>-<UTC time>) when not set, with the first 36 characters of the source.
       - With O(state=absent) the name of the backup to delete. Names need not be unique, and the module refuses one that
         means several backups.
     type: str
@@ -79,8 +80,8 @@ options:
     type: str
   all_sources:
     description:
-      - For V(backupman). Its API can only start the backups of all data sources at once. V(true) says that this is meant.
-        Without it a backup is refused, unless the server has this one source only.
+      - For V(backupman). Its API can only start the backups of all data sources at once. V(true) says that this is
+        meant. Without it a backup is refused, unless the server has this one source only.
     type: bool
     default: false
   id:

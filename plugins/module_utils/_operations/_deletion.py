@@ -41,7 +41,9 @@ def delete(params, provider, context):
     if params["wait"]:
         with done_before(True):
             _wait(params, provider, context, chain)
-    return _result(context, "deleted", "The backup was deleted" if params["wait"] else "The backup is being deleted", chain)
+    return _result(
+        context, "deleted", "The backup was deleted" if params["wait"] else "The backup is being deleted", chain
+    )
 
 
 def _check(params):
@@ -58,7 +60,9 @@ def _meant(params, provider, backups):
         found = newest_first([backup for backup in backups if backup.name == params["name"]])
         if len(found) > 1:
             ids = ", ".join(backup.id for backup in found)
-            raise OptionError("name", "%s has several backups of this name; give the id of one: %s" % (params["source"], ids))
+            raise OptionError(
+                "name", "%s has several backups of this name; give the id of one: %s" % (params["source"], ids)
+            )
     else:
         found = [backup for backup in backups if backup.id == params["id"]]
         if not found and params["source"] != "*":
@@ -104,8 +108,8 @@ def _check_chain(params, chain, gaps):
         )
     if gaps:
         raise BackupError(
-            "The list of backups may not be whole (%s), and the service would delete with backup %s those that build upon "
-            "it. cascade: true says that this is meant" % ("; ".join(gaps), root.id),
+            "The list of backups may not be whole (%s), and the service would delete with backup %s those that build "
+            "upon it. cascade: true says that this is meant" % ("; ".join(gaps), root.id),
             code="in_doubt",
             id=root.id,
         )

@@ -41,8 +41,8 @@ def done_before(changed):
 def wait_until(look, late, params, context):
     """Call ``look()`` until it finds something, and return that.
 
-    After ``wait_timeout`` seconds, those that the looks took included, a BackupError begins with the words of ``late()``
-    and has its details: it returns both. A service that is away for a while is warned of, and looked at again.
+    After ``wait_timeout`` seconds, those that the looks took included, a BackupError begins with the words of
+    ``late()`` and has its details: it returns both. A service that is away for a while is warned of, and looked at again.
     """
     began = context.now()
     while True:
@@ -57,7 +57,10 @@ def wait_until(look, late, params, context):
         if waited >= params["wait_timeout"]:
             text, details = late()
             raise BackupError(
-                "%s after %s" % (text, format_duration(waited)), code="wait_timeout", waited_seconds=int(waited), **details
+                "%s after %s" % (text, format_duration(waited)),
+                code="wait_timeout",
+                waited_seconds=int(waited),
+                **details,
             )
         context.sleep(min(params["wait_interval"], params["wait_timeout"] - waited))
 

@@ -48,6 +48,8 @@ SPEC = {
 _REQUESTED = ("name", "description", "incremental", "parent_id", "swift_container", "all_sources")
 # How far the clocks of a service and of this controller may be apart.
 _SKEW = timedelta(minutes=5)
+# A name that we make up is 64 characters long at the most, which is what the strictest service takes.
+_ROOM = 36
 _KEY = "run"
 
 
@@ -140,7 +142,9 @@ class _Run:
         if fresh:
             return _Outcome("present", fresh)
         self._warn_of_doubtful(now)
-        running = next((backup for backup in self.backups if backup.status == RUNNING and self._is_young(backup, now)), None)
+        running = next(
+            (backup for backup in self.backups if backup.status == RUNNING and self._is_young(backup, now)), None
+        )
         if running:
             return _Outcome("running", running)
         if self._is_on_its_way(marker, now):
@@ -157,7 +161,7 @@ class _Run:
         for backup in self.backups:
             if backup.status == RUNNING and self.max_age and not self._is_young(backup, now):
                 self.context.warn(
-                    "Backup %s of %s has been %s for %s, which is longer than max_age: it may hang, and is not waited for"
+                    "Backup %s of %s has been %s for %s, longer than max_age: it may hang, and is not waited for"
                     % (backup.id, self.source, in_words(backup), format_duration(backup.age(now)))
                 )
         undated = [backup.id for backup in self.backups if backup.good and backup.created_at is None]
@@ -204,7 +208,7 @@ class _Run:
         if not self.params["all_sources"]:
             raise OptionError(
                 "all_sources",
-                "%s can only back up all its sources at once (%s), and %s alone was asked for; all_sources: true lets it"
+                "%s can only back up all its sources at once (%s), and %s alone is wanted; all_sources: true lets it"
                 % (self.provider.name, ", ".join(sources) or "of which none has a backup yet", self.source),
             )
         return sources
@@ -227,7 +231,7 @@ class _Run:
     def _request(self, now):
         name = self.params["name"]
         if name is None and "name" in self.provider.understands.get("run", ()):
-            name = "restorable-%s-%s" % (self.source, now.strftime("%Y%m%dT%H%M%SZ"))
+            name = "restorable-%s-%s" % (self.source[:_ROOM], now.strftime("%Y%m%dT%H%M%SZ"))
         given = {option: self.params[option] for option in _REQUESTED if option != "name"}
         return RunRequest(name=name, **given)
 
@@ -240,8 +244,8 @@ class _Run:
             new = []
         if not new:
             error.message += (
-                ". Whether a backup of %s was begun is unknown, and the request is not sent again: look for one%s among its "
-                "backups (backup_info)"
+                ". Whether a backup of %s was begun is unknown, and the request is not sent again: look for one%s among "
+                "its backups (backup_info)"
                 % (self.source, " named " + request.name if request.name else " that is younger than this run")
             )
             raise error
@@ -308,7 +312,8 @@ class _Run:
             return self.provider.get_backup(self.source, backup.id)
         except NotFoundError:
             raise BackupError(
-                "Backup %s of %s is gone: somebody deleted it while it was %s" % (backup.id, self.source, in_words(backup)),
+                "Backup %s of %s is gone: somebody deleted it while it was %s"
+                % (backup.id, self.source, in_words(backup)),
                 code="backup_gone",
                 id=backup.id,
             )

@@ -40,8 +40,8 @@ class Trove(Provider):
     """A service that names what it begins, in memory. ``calls`` is what it was asked.
 
     ``fates`` are the states that a new backup (its id begins with new) goes through, one for each look at it. Each of
-    ``refusals`` is raised by a write, and ``done`` says whether that was carried out all the same; each of ``hiccups`` is
-    raised by a read. ``on_write`` and ``after_list`` are what happens at that time, the latter once.
+    ``refusals`` is raised by a write, and ``done`` says whether that was carried out all the same; each of ``hiccups``
+    is raised by a read. ``on_write`` and ``after_list`` are what happens at that time, the latter once.
     """
 
     name = "trove"
@@ -197,7 +197,9 @@ def test_the_second_run_asks_for_nothing(ensure, trove):
     assert len(trove.writes) == 1
 
 
-@pytest.mark.parametrize("age, action", [(HOUR, "present"), (HOUR + 1, "created"), (-MINUTE, "present"), (None, "created")])
+@pytest.mark.parametrize(
+    "age, action", [(HOUR, "present"), (HOUR + 1, "created"), (-MINUTE, "present"), (None, "created")]
+)
 def test_only_a_good_backup_within_max_age_will_do(ensure, trove, age, action):
     trove.backups = [backup(age, id="old")]
     assert ensure(trove, max_age="1h")["action"] == action
@@ -250,6 +252,11 @@ def test_the_name_that_is_made_up_says_whose_and_when(ensure, trove):
     assert "name" not in result["diff"]["after"]["fresh_backup"]
 
 
+def test_a_name_that_is_made_up_is_no_longer_than_the_strictest_service_takes(ensure, trove):
+    name = ensure(trove, source="ha:" + "0123456789" * 10)["backup"]["name"]
+    assert len(name) == 64 and name.endswith("-20260318T120000Z")
+
+
 # -- check mode --------------------------------------------------------------------------------------------------------
 
 
@@ -260,7 +267,9 @@ def test_check_mode_predicts_and_writes_nothing(ensure, trove, tmp_path):
     assert trove.calls == [("list", "shop")]
     assert list(tmp_path.iterdir()) == []
     done = ensure(trove, name="nightly")
-    assert [done[part] for part in ("changed", "action", "diff")] == [predicted[part] for part in ("changed", "action", "diff")]
+    assert [done[part] for part in ("changed", "action", "diff")] == [
+        predicted[part] for part in ("changed", "action", "diff")
+    ]
     assert ensure(trove, check_mode=True)["action"] == "present"
 
 
@@ -294,7 +303,7 @@ def test_one_that_runs_for_longer_than_max_age_is_not_trusted(ensure, trove, wor
     trove.backups = [hung()]
     assert ensure(trove)["action"] == "created"
     assert world.warned == [
-        "Backup hung of shop has been running (NEW) for 2d, which is longer than max_age: it may hang, and is not waited for"
+        "Backup hung of shop has been running (NEW) for 2d, longer than max_age: it may hang, and is not waited for"
     ]
 
 
@@ -346,7 +355,10 @@ def test_a_failed_backup_ends_the_wait_at_once(ensure, trove, world):
 
 
 def test_the_failure_of_one_that_was_found_running_changed_nothing(ensure, trove):
-    trove.backups, trove.fates = [backup(MINUTE, id="new0", status="running", message="disk full")], ["running", "failed"]
+    trove.backups, trove.fates = [backup(MINUTE, id="new0", status="running", message="disk full")], [
+        "running",
+        "failed",
+    ]
     error = refused(BackupError, "backup_failed", lambda: ensure(trove))
     assert (error.changed, error.message) == (False, "Backup new0 of shop has failed: disk full")
 
@@ -392,7 +404,9 @@ def test_a_backup_that_goes_while_it_is_waited_for(ensure, trove, world):
 # -- the request fails, or nobody knows --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("refusal", [AuthError("403"), ApiError("413", code="over_limit"), UnavailableError("no connection")])
+@pytest.mark.parametrize(
+    "refusal", [AuthError("403"), ApiError("413", code="over_limit"), UnavailableError("no connection")]
+)
 def test_a_refusal_is_handed_on_and_the_next_run_asks_again(ensure, trove, refusal):
     trove.refusals = [refusal]
     assert refused(type(refusal), refusal.code, lambda: ensure(trove)).changed is False
@@ -409,7 +423,9 @@ def test_a_lost_answer_is_made_up_for_by_reading(ensure, trove, world):
 
 
 @pytest.mark.parametrize(
-    "other", [dict(age=0, name="another"), dict(age=HOUR, name=OUR_NAME)], ids=["of another name", "older than the request"]
+    "other",
+    [dict(age=0, name="another"), dict(age=HOUR, name=OUR_NAME)],
+    ids=["of another name", "older than the request"],
 )
 def test_what_cannot_be_of_the_request_is_not_adopted(ensure, trove, other):
     trove.refusals = [OutcomeUnknownError("POST /backups: no answer")]
@@ -516,7 +532,9 @@ def test_a_source_whose_turn_has_not_come_yet_is_waited_for(ensure, backupman, w
     assert len(backupman.writes) == 1
 
 
-@pytest.mark.parametrize("came", [backup(0, status="failed"), backup(None, status="failed")], ids=["failed", "without a date"])
+@pytest.mark.parametrize(
+    "came", [backup(0, status="failed"), backup(None, status="failed")], ids=["failed", "without a date"]
+)
 def test_a_source_whose_turn_is_over_is_asked_for_again(ensure, backupman, came):
     backupman.prompt = ("crm",)
     ensure(backupman, source="crm", all_sources=True)
@@ -779,4 +797,3 @@ def test_what_to_delete_has_to_be_said(remove, trove, given, text):
     error = refused(OptionError, "bad_option", lambda: remove(trove, **given))
     assert error.message.startswith(text)
     assert trove.calls == []
-
