@@ -23,7 +23,29 @@ def sandbox_of_suite():
         yield sandbox
 
 
-@pytest.fixture(scope="session", params=list(ADAPTERS))
+# What a test may ask for beside the service, and what there is of it for an adapter: one test for each.
+CASES = {
+    "count": lambda adapter: sorted({1, adapter.page or 50, (adapter.page or 50) + 1, 1000}),
+    "kind": lambda adapter: adapter.kinds,
+    "unsaid": lambda adapter: adapter.unsaid,
+    "write": lambda adapter: adapter.writes,
+}
+
+
+def pytest_generate_tests(metafunc):
+    """Tests of the suite run for every provider, and for every case that it has."""
+    if "servers" not in metafunc.fixturenames:
+        return
+    [wanted] = [name for name in CASES if name in metafunc.fixturenames] or [None]
+    if wanted is None:
+        metafunc.parametrize("servers", ADAPTERS, indirect=True, scope="session")
+        return
+    cases = [(name, case) for name, adapter in ADAPTERS.items() for case in CASES[wanted](adapter)]
+    metafunc.parametrize(("servers", wanted), cases, indirect=["servers"], ids=["%s-%s" % case for case in cases],
+                         scope="session")
+
+
+@pytest.fixture(scope="session")
 def servers(request):
     """The adapter of each provider, one after the other."""
     adapter = ADAPTERS[request.param]

@@ -23,7 +23,6 @@ class Backupman(Adapter):
     writes = ("run",)
     shape = Shape("Results", "Id")
     list_path = r"/api/backups$"
-    files_path = r"/generate-download-url$"
     # It knows no limit; a proxy in front of it may.
     throttled = as_json(429, {"error": "Too Many Requests"}, **{"Retry-After": "1"})
     source = "blog"
@@ -72,6 +71,9 @@ class Backupman(Adapter):
         [number] = self.sandbox.service("backupman", "POST", "/backup", labels=[self.source])["ids"]
         facts = self.sandbox.service("backupman", "GET", f"/backups/{number}")
         return Held(number, Path(facts["path"]).read_bytes(), [None])
+
+    def lose(self, backup_id: str) -> None:
+        self.sandbox.service("backupman", "DELETE", f"/backups/{backup_id}/file")
 
     def write(self, name: str) -> Write:
         return Write("backup_run", {"all_sources": True, "wait_interval": 1}, ["POST /api/backups"])

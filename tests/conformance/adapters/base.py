@@ -87,6 +87,8 @@ class Adapter:
     list_path = ""
     get_path: str | None = None
     files_path: str | None = None
+    # How it may fail to say what files a backup has: names of spoilt answers to ``files_path``, or that they are ``lost``.
+    unsaid: tuple[str, ...] = ()
     # What it answers to too many requests, and the option that is named when the credential is missing.
     throttled: Reply
     credential = "api_token"
@@ -137,6 +139,10 @@ class Adapter:
 
     def hold(self, kind: str) -> Held:
         """A real backup, taken now, with its files."""
+        raise NotImplementedError
+
+    def lose(self, backup_id: str) -> None:
+        """Remove the files of a backup that is held, and leave its record."""
         raise NotImplementedError
 
     def write(self, name: str) -> Write:

@@ -28,6 +28,7 @@ class Cloud66(Adapter):
     list_path = r"/stacks/[^/]+/backups$"
     get_path: str | None = r"/stacks/[^/]+/backups/[^/]+$"
     files_path: str | None = r"/files$"
+    unsaid: tuple[str, ...] = ("html", "truncated", "no_body", "a_word", "null", "an_error_in_a_success")
     # No Retry-After: what goes for every call of an hour says nothing of when the next may come.
     throttled = as_json(503, {"error": "throttled", "details": "Request limit reached"})
     unknown_id = "987654321"
@@ -80,6 +81,9 @@ class Cloud66(Adapter):
         facts = self.sandbox.facts(self.stack, number)
         # The service says the size of no file.
         return Held(number, Path(facts["path"]).read_bytes(), [None] * len(facts["files"]))
+
+    def lose(self, backup_id: str) -> None:
+        Path(self.sandbox.facts(self.stack, backup_id)["path"]).unlink()
 
     def write(self, name: str) -> Write:
         if name == "schedule":

@@ -26,6 +26,7 @@ class Rackspace(Adapter):
     shape = Shape("backups")
     list_path = r"/instances/[^/]+/backups$"
     get_path = r"/backups/[^/]+$"
+    unsaid = ("lost",)
     throttled = as_json(413, {"overLimit": {"code": 413, "message": "This request was rate-limited."}},
                         **{"Retry-After": "1"})
     unknown_source = "0c1d2e3f-0000-4000-8000-000000000001"
@@ -74,6 +75,9 @@ class Rackspace(Adapter):
         [number] = self.sandbox.service("rackspace", "POST", "/backup", source=self.source)["ids"]
         content = Path(self.sandbox.service("rackspace", "GET", f"/backups/{number}")["path"]).read_bytes()
         return Held(number, content, [len(content)])
+
+    def lose(self, backup_id: str) -> None:
+        self.sandbox.service("rackspace", "DELETE", f"/backups/{backup_id}/file")
 
     def write(self, name: str) -> Write:
         if name == "run":

@@ -27,6 +27,7 @@ class Trove(Adapter):
     shape = Shape("backups")
     list_path = r"/v1.0/[^/]+/backups$"
     get_path = r"/v1.0/[^/]+/backups/[^/]+$"
+    unsaid = ("lost",)
     throttled = as_json(413, {"overLimit": {"code": 413, "message": "This request was rate-limited."}},
                         **{"Retry-After": "1"})
     credential = "auth"
@@ -77,6 +78,10 @@ class Trove(Adapter):
         content = self.lab.local_copy(number).read_bytes()
         sizes = [segment["bytes"] for segment in self.lab.segments(number)] if kind == "many" else [len(content)]
         return Held(number, content, sizes)
+
+    def lose(self, backup_id: str) -> None:
+        container, name = self.lab.place(self.lab.trove("GET", f"/backups/{backup_id}").body["backup"]["locationRef"])
+        self.lab.swift("DELETE", f"/{container}/{name}")
 
     def write(self, name: str) -> Write:
         if name == "run":
