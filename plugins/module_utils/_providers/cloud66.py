@@ -202,6 +202,7 @@ class Cloud66(Cloud66Api):
         "schedule": (
             "engines",
             "frequency",
+            "default_frequency",
             "keep_count",
             "gzip",
             "excluded_tables",
@@ -328,7 +329,7 @@ def _add_new(page, known, records):
     """Append the records not seen before; True if there was one."""
     found = False
     for record in page:
-        key = record.get("uid") if record.get("id") is None else record.get("id")
+        key = next((record[name] for name in ("id", "uid") if none_if_null(record.get(name)) is not None), None)
         if not isinstance(key, (int, str)):
             key = repr(sorted(record.items()))
         if key not in known:
