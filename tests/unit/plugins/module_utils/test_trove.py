@@ -253,7 +253,7 @@ def test_what_counts_as_imported(fields, found):
     cloud = Cloud().on("GET /backups", {"backups": [row(7, **dict({"locationRef": PLACE}, **fields))]})
     backup = provider(cloud).find_imported(ImportRequest(location=PLACE, datastore_version=VERSION))
     assert (backup and backup.id) == ("b7" if found else None)
-    assert cloud.calls == [("GET", "/backups", {"limit": 1000})]
+    assert cloud.calls == [("GET", "/backups", {"limit": 200})]
 
 
 def test_another_instance_is_another_strategy():

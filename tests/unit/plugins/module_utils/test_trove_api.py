@@ -515,9 +515,18 @@ def test_refusals_in_words(status, text, kind, code):
     assert text.rstrip(".") in problem.message
 
 
-def test_the_token_of_another_project_is_named_as_what_it_is():
-    problem = problem_of("GET /backups", response(403, "<html><h1>403 Forbidden</h1></html>", "text/html"))
-    assert isinstance(problem, AuthError) and "the token is not for the project" in problem.message
+@pytest.mark.parametrize(
+    "content, kind",
+    [
+        ("<html><head><title>403 Forbidden</title></head><body>%s</body></html>", "text/html"),
+        ('{"message": "Access was denied to this resource.<br /> %s", "code": "403 Forbidden"}', "application/json"),
+    ],
+)
+def test_the_token_of_another_project_is_named_as_what_it_is(content, kind):
+    text = "User with tenant id p1 cannot access this resource."
+    problem = problem_of("GET /backups", response(403, content % text, kind))
+    assert isinstance(problem, AuthError) and problem.code == "other_project"
+    assert "the token is not for the project of this address" in problem.message
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 500])
