@@ -57,6 +57,11 @@ options:
       - V(trove) has no schedules. Run P(restorable.backups.protect#role) or M(restorable.backups.backup_run) from a timer
         or an AWX schedule.
     type: str
+  default_frequency:
+    description:
+      - For V(cloud66), V(rackspace). What O(frequency) is for a new task when that is not set. The times of a task that
+        exists are left as they are, and nothing is said of them.
+    type: str
   keep_count:
     description:
       - For V(cloud66). How many backups the service keeps, 100 when not set.

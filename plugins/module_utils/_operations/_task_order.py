@@ -64,7 +64,7 @@ def ensure_order(params, provider, context):
 
 
 def request_from(params, provider):
-    """The TaskRequest of the options. Raises OptionError."""
+    """The TaskRequest of the options, without what is only said for a new task. Raises OptionError."""
     named = ["all"] if params["engines"] is None else params["engines"]
     engines = {engine_name(part) for name in named for part in name.split(",") if part.strip()}
     for engine in sorted(engines - {"all"}):
@@ -98,6 +98,10 @@ class _Task:
     def __init__(self, provider, params, request, grace, context):
         self.provider, self.request, self.grace, self.context = provider, request, grace, context
         self.params, self.source = params, params["source"]
+        default = params["default_frequency"]
+        default = Schedule(default, "default_frequency").expression if default is not None else None
+        # As it would be asked for. What exists is not held against a default.
+        self.new = replace(request, frequency=request.frequency or default)
         self.additional = params["allow_additional"]
         self.book = None
         if params["evidence"] == "marker":
@@ -174,7 +178,7 @@ class _Task:
         asked = marker.request.get("engines") or ["all"]
         if self.additional:
             # Not the engines as a whole: of several, only those that were missing were asked for.
-            wanted = dict(self.request.to_result(), engines=marker.request.get("engines"))
+            wanted = dict(self.new.to_result(), engines=marker.request.get("engines"))
             return marker.request == wanted and (engine in asked or "all" in asked)
         return engine is None or engine in asked or "all" in asked
 
@@ -206,7 +210,7 @@ class _Task:
     # -- asking ----------------------------------------------------------------------------------------------------
 
     def _create(self, engines, now):
-        request = replace(self.request, engines=() if None in engines else tuple(engines))
+        request = replace(self.new, engines=() if None in engines else tuple(engines))
         if self.context.check_mode:
             return self._result("created", request)
         if self.book is None:

@@ -34,6 +34,8 @@ def ensure_record(params, provider, context):
             book = MarkerBook(params["state_dir"], "task", provider.name, provider.address, source)
             stack.enter_context(book.lock())
         current = provider.read_task(source)
+        if current is None and params["frequency"] is None:
+            params = dict(params, frequency=params["default_frequency"])
         settings = None if absent else provider.wanted_task(params, current)
         before = current.settings if current else None
         action = _action(before, settings)

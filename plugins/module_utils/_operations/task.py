@@ -16,6 +16,7 @@ from ._waiting import check_wait
 SETTINGS = {
     "engines": {"type": "list", "elements": "str", "aliases": ["db_type"]},
     "frequency": {"type": "str"},
+    "default_frequency": {"type": "str"},
     "keep_count": {"type": "int"},
     "gzip": {"type": "bool"},
     "excluded_tables": {"type": "list", "elements": "str", "aliases": ["skip_tables"]},

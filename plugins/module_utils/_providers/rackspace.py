@@ -68,7 +68,14 @@ class Rackspace(TroveApi):
     }
     understands = {
         "list": ("datastore",),
-        "schedule": ("frequency", "full_backup_day", "full_backup_retention", "copy_to", "run_now"),
+        "schedule": (
+            "frequency",
+            "default_frequency",
+            "full_backup_day",
+            "full_backup_retention",
+            "copy_to",
+            "run_now",
+        ),
         "run": ("name", "description", "incremental", "parent_id"),
     }
     task_kind = "record"

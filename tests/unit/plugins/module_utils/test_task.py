@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from datetime import timedelta
 
@@ -721,3 +722,36 @@ def test_check_mode_never_writes_and_never_says_less_than_the_run_after_it(ensur
     assert provider.writes == []
     assert list(tmp_path.iterdir()) == []
     assert outcome(World()) == foretold
+
+
+# -- a default for new tasks -------------------------------------------------------------------------------------------
+
+
+def test_a_default_frequency_is_asked_for_once_and_is_no_drift_later(ensure):
+    provider = FakeProvider()
+    given = {"default_frequency": NIGHTLY}
+    assert ensure(provider, **given)["request"] == {"engines": ["all"], "frequency": NIGHTLY}
+    assert ensure(provider, **given)["action"] == "pending"
+    assert ensure(provider, default_frequency="30 4 * * *")["drift"] == []
+    assert len(provider.writes) == 1
+
+
+def test_a_default_frequency_says_nothing_of_a_task_that_was_there_before(ensure):
+    provider = FakeProvider(*every(DAY, 5))
+    result = ensure(provider, default_frequency="0 */2 * * *")
+    assert (result["action"], result["drift"], provider.writes) == ("present", [], [])
+    assert ensure(provider, frequency="0 */2 * * *")["drift"] != []
+
+
+def test_a_default_frequency_is_part_of_an_additional_request(ensure):
+    provider = FakeProvider(*every(DAY, 5))
+    given = {"default_frequency": NIGHTLY, "logical_backup": False, "allow_additional": True}
+    provider.sources["shop"] = [dataclasses.replace(one, logical=True) for one in provider.sources["shop"]]
+    for _run in range(2):
+        ensure(provider, **given)
+    assert len(provider.writes) == 1
+
+
+def test_a_default_frequency_that_is_no_cron_expression_names_its_option(ensure):
+    with pytest.raises(BackupError, match="^default_frequency: "):
+        ensure(FakeProvider(), default_frequency="daily")

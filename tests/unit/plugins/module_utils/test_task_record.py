@@ -28,7 +28,7 @@ class Shown(FakeProvider):
     name = "trove"
     capabilities = frozenset(("list", "schedule", "unschedule", "import"))
     understands = {
-        "schedule": ("frequency", "run_now"),
+        "schedule": ("frequency", "default_frequency", "run_now"),
         "import": ("location", "datastore_version", "name", "size"),
     }
     task_kind = import_kind = "record"
@@ -152,6 +152,13 @@ def test_a_wait_is_for_a_backup_that_was_not_there(ensure):
     result = ensure(provider, world=world, frequency=NIGHTLY, wait=True)
     assert result["backup"]["id"] == new.id
     assert ensure(provider, world=world, frequency=NIGHTLY, wait=True).get("backup") is None
+
+
+def test_a_default_is_for_a_new_task_only(ensure):
+    assert ensure(Shown({"frequency": WEEKLY}), default_frequency=NIGHTLY)["changed"] is False
+    provider = Shown()
+    ensure(provider, default_frequency=NIGHTLY)
+    assert provider.task.settings == {"frequency": NIGHTLY}
 
 
 @pytest.mark.parametrize(
