@@ -49,16 +49,15 @@ class TroveApi(Provider):
     source_words = "the id or the name of an instance; * for all backups of the account"
     # The type of the service in the catalog.
     service = "database"
-    # How many records are asked for at a time. For each of them Trove asks its database again: a thousand at once keep a
-    # busy server longer than anybody waits.
+    # How many records are asked for at a time. For each of them Trove asks its database again: a thousand at once keep
+    # a busy server longer than anybody waits.
     page_size = 200
 
     def __init__(self, access, address):
         self._access, self._address = access, address
         self._store = ObjectStore(access)
-        self._lock = threading.Lock()
-        self._made = None
-        self._ids = {}
+        self._lock = threading.RLock()
+        self._made = self._sources = None
 
     @property
     def address(self):
@@ -113,20 +112,20 @@ class TroveApi(Provider):
         return [source_of(record) for record in records]
 
     def instance_id(self, source):
-        """The id of an instance that is given by its id or its name. The service is asked once for a name."""
+        """The id of an instance that is given by its id or its name. The service is asked once for all names."""
         if UUID.match(source):
             return source
-        if source not in self._ids:
-            sources = self.list_sources()
-            ids = [found.id for found in sources if source in (found.name, found.id)]
-            if len(ids) > 1:
-                candidates = (len(ids), source, shown(ids))
-                raise OptionError("source", "%d instances have the name %s, give the id of one: %s" % candidates)
-            if not ids:
-                names = shown([found.name or found.id for found in sources])
-                raise NotFoundError("There is no instance %s; there are: %s" % (source, names))
-            self._ids[source] = ids[0]
-        return self._ids[source]
+        with self._lock:
+            if self._sources is None:
+                self._sources = self.list_sources()
+        ids = [found.id for found in self._sources if source in (found.name, found.id)]
+        if len(ids) > 1:
+            candidates = (len(ids), source, shown(ids))
+            raise OptionError("source", "%d instances have the name %s, give the id of one: %s" % candidates)
+        if not ids:
+            names = shown([found.name or found.id for found in self._sources])
+            raise NotFoundError("There is no instance %s; there are: %s" % (source, names))
+        return ids[0]
 
     # -- writing ---------------------------------------------------------------------------------------------------
 

@@ -281,13 +281,13 @@ def named(*instances):
     return cloud.on("GET /instances", paged(list(instances), 3, by_id=True, name="instances"))
 
 
-def test_a_name_is_looked_up_once():
+def test_names_are_looked_up_once_for_all():
     cloud = named(*[instance("i%d" % number, "n%d" % number) for number in range(5)])
     known = provider(cloud)
-    known.list_backups("n4")
-    known.list_backups("n4")
-    assert [path for _method, path, _sent in cloud.calls] == ["/instances", "/instances", "/backups", "/backups"]
-    assert cloud.calls[-1][2]["instance_id"] == "i4"
+    for name in ("n4", "n4", "n1"):
+        known.list_backups(name)
+    assert [path for _method, path, _sent in cloud.calls] == ["/instances"] * 2 + ["/backups"] * 3
+    assert [sent["instance_id"] for _method, _path, sent in cloud.calls[2:]] == ["i4", "i4", "i1"]
 
 
 def test_several_instances_of_a_name_are_named():
