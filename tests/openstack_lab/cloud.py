@@ -33,6 +33,8 @@ SERVERS = ("keystone", "trove", "swift", "mariadb")
 PORTS = ("keystone", "trove", "swift", "account", "container", "object")
 # Of the snapshot, what a home begins with.
 KEPT = ("keystone", "trove", "mariadb")
+# Beside it, what the servers expect to find.
+FOLDERS = ("log", "guest/copies", "guest/lsn", "guest/running", "swift/etc", "swift/devices/disk", "swift/cache")
 SNAPSHOTS = 5
 PATIENCE = 90
 SETTINGS = {"token_seconds": 3600, "rate": 100000}
@@ -164,7 +166,7 @@ class Cloud:
     def _furnish(self) -> None:
         """Everything that the servers need in an empty home."""
         source = snapshot(self._snapshots, self._pythons, self._programs)
-        for name in ("log", "guest/copies", "guest/lsn", "swift/etc", "swift/devices/disk", "swift/cache"):
+        for name in FOLDERS:
             (self.home / name).mkdir(parents=True, exist_ok=True)
         for name in KEPT:
             shutil.copytree(source / name, self.home / name, dirs_exist_ok=True)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Restorable Backups contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fill an empty home with Keystone's tables, keys, users, projects and catalog: ``keystone_seed.py HOME SEEDS.json``."""
+"""Fill an empty home with Keystone's tables, keys, users and catalog: ``keystone_seed.py HOME SEEDS.json``."""
 
 from __future__ import annotations
 

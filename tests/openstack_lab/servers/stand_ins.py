@@ -87,9 +87,10 @@ class Guest:
         return {}
 
     def create_backup(self, info: dict[str, Any]) -> None:
-        eventlet.spawn(self._answer, info)
+        (GUEST / "running" / info["id"]).touch()
+        eventlet.spawn(self._work, info)
 
-    def _answer(self, info: dict[str, Any]) -> None:
+    def _work(self, info: dict[str, Any]) -> None:
         from trove.backup.models import DBBackup
 
         try:
@@ -99,6 +100,8 @@ class Guest:
             backup.state = "FAILED"
             backup.save()
             raise
+        finally:
+            (GUEST / "running" / info["id"]).unlink()
 
     def _back_up(self, info: dict[str, Any]) -> None:
         from trove.backup.models import DBBackup
@@ -109,8 +112,10 @@ class Guest:
         backup.state = "BUILDING"
         backup.save()
         eventlet.sleep(settings()["delay"] / 2)
-        while "hang" in name or settings()["hold"]:
+        while settings()["hold"]:
             eventlet.sleep(0.05)
+        if "hang" in name:
+            return
         if "fail" in name:
             raise RuntimeError(f"the backup {name} is told to fail")
 
