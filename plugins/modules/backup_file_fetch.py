@@ -16,6 +16,10 @@ description:
   - Brings the files of one backup to the host of the task, as one joined file or as its parts.
   - The API is asked on the controller; the host gets signed URLs that expire within minutes, one for each part and just
     before it is fetched, and no credential. It needs Python and nothing else, and a way to the storage.
+  - Services that do not sign (Backupman, object stores of OpenStack) want the credential with every download. It stays
+    on the controller unless O(credentials_on_host=true). With a local connection the module then asks a relay on the
+    loopback address, which adds the credential and lives no longer than the task. With any other connection the backup
+    is received and checked on the controller, in O(spool_dir), handed on through the connection, and checked again.
   - What arrives is written to a hidden folder beside the destination (C(.NAME.partial)), several parts at a time,
     each at its own place in the joined file, and hashed in the same pass. Only the whole and checked backup is
     renamed to its destination, which therefore is at every moment absent, as it was before, or exactly right.
@@ -24,6 +28,9 @@ description:
   - Status, length and range of every answer are checked, and an error page is never taken for a backup.
     For files that are named as archives or compressed data neither is text or JSON, nor a small first part of a tar
     that does not begin as a tar does.
+  - Where the service says the MD5 of a part, as an object store does of each segment of a large object, size and MD5 of
+    the part must be right. One that is not is fetched once more; if it is wrong again the task fails with the code
+    V(checksum_mismatch) and the name of the part, and the destination stays as it was.
   - Long fetches are carried out in slices; a line of progress is shown for each part and each slice, on the standard
     error.
 extends_documentation_fragment:
@@ -113,8 +120,8 @@ options:
     type: str
   force:
     description:
-      - Fetch even if the destination holds the backup already, and even if the backup given by O(id) is known to be
-        bad.
+      - Fetch even if the destination holds the backup already, even if the backup given by O(id) is known to be bad,
+        and even if other backups share its stored file, so that nobody can tell whose data it is.
       - The result is changed then, whether the bytes differ or not.
     type: bool
     default: false
@@ -128,6 +135,25 @@ options:
         there.
     type: bool
     default: true
+  credentials_on_host:
+    description:
+      - Whether a credential that a download needs may go to the host, which then downloads by itself.
+      - It is sent over TLS only, unless O(allow_http=true), to the server that the API names, and to no other that this
+        one may redirect to. On the host it is in the memory of the module, and without pipelining in Ansible's own
+        temporary file, as all arguments of modules are.
+      - Of no meaning where signed URLs do.
+    type: bool
+    default: false
+    version_added: 0.1.0
+  spool_dir:
+    description:
+      - Folder on the controller for backups on their way to hosts that must not see the credential. It needs room for
+        the whole of each; what is in it is readable for the user of the controller only, and removed at the end of the
+        task. After a failure what has arrived is kept there if O(keep_partial=true), for the next run.
+      - An absolute path. The default is C(restorable.backups/spool) in E(XDG_CACHE_HOME) or C(~/.cache).
+      - E(RESTORABLE_SPOOL_DIR) stands in for it.
+    type: path
+    version_added: 0.1.0
   workers:
     description: How many parts to fetch at the same time, 1 to 32.
     type: int
@@ -146,11 +172,13 @@ notes:
   - Two runs that fetch to the same destination do not mix. The second fails, or goes on from where the first has
     stopped if that one has died.
   - Free space is compared with what is still to come before the first byte where the API knows the size, and
-    otherwise as soon as the storage tells the sizes of parts.
+    otherwise as soon as the storage tells the sizes of parts. Before a backup is handed on through the connection there
+    must be room for it both in Ansible's temporary folder on the host and beside the destination.
   - The hidden folder belongs to a destination, not to a backup. A fetch of another backup to the same destination
     replaces it.
-  - Proxies are taken from the environment of the host (C(http_proxy), C(https_proxy), C(no_proxy)), where the task's
-    C(environment) can set them. Certificates of O(ca_path) are handed to the host and trusted there beside its own.
+  - Proxies are taken from the environment of the host (C(http_proxy), C(https_proxy), C(no_proxy)), or of the
+    controller where that downloads; the task's C(environment) can set them. Certificates of O(ca_path) are handed to
+    the host and trusted there beside its own.
   - In check mode the destination is looked at, and read where a note says that it holds the backup; no signed URL is
     asked for.
 seealso:
@@ -257,8 +285,9 @@ failure:
   contains:
     code:
       description: >-
-        A stable word, among them V(backup_failed), V(no_backups), V(bad_dest), V(no_space), V(busy),
-        V(checksum_mismatch), V(storage) for what the storage refuses, and the API's own.
+        A stable word, among them V(backup_failed), V(no_backups), V(collision), V(bad_dest), V(no_space), V(busy),
+        V(checksum_mismatch), V(damaged) for what changed between controller and host, V(storage) for what the storage
+        refuses, and the API's own.
       returned: always
       type: str
       sample: checksum_mismatch

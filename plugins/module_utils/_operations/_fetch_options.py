@@ -30,7 +30,7 @@ FETCH_OPTIONS = {
     "progress_interval": {"type": "int", "default": 20},
     "credentials_on_host": {"type": "bool", "default": False},
     "spool_dir": {"type": "path", "fallback": (env_fallback, ["RESTORABLE_SPOOL_DIR"])},
-    # From the action plugin to the module on the host: an order with signed URLs.
+    # From the action plugin to the module on the host: an order, with signed URLs.
     "_plan": {"type": "str", "no_log": True},
 }
 SPEC = {

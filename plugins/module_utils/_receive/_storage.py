@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import re
 import socket
 import ssl
@@ -333,13 +334,28 @@ def error_page(data):
 
 def _said(text):
     """One short line out of an error body. S3's also quotes the signature: only these fields are looked at."""
+    if text[:1] == "{":
+        return _shortened(re.sub(r"[\x00-\x20\x7f-\x9f]+", " ", _said_in_json(text)).strip())
     found = [
         re.sub(r"<[^>]*>|[\x00-\x20\x7f-\x9f]+", " ", match.group(1)).strip()
         for match in (re.search(r"<%s\b[^>]*>(.*?)</" % tag, text, re.I | re.S) for tag in ("code", "message", "title"))
         if match
     ]
-    said = ": ".join(part for part in found[:2] if part)
-    return said if len(said) <= 200 else said[:197] + "..."
+    return _shortened(": ".join(part for part in found[:2] if part))
+
+
+def _said_in_json(text):
+    try:
+        data = json.loads(text)
+    except ValueError:
+        return ""
+    if isinstance(data.get("error"), dict):
+        data = data["error"]
+    return next((data[key] for key in ("message", "Error", "error") if isinstance(data.get(key), str)), "")
+
+
+def _shortened(line):
+    return line if len(line) <= 200 else line[:197] + "..."
 
 
 def _server(url):

@@ -189,6 +189,23 @@ def test_no_text_holds_a_credential():
     assert _receive.without_signatures(text, (), secrets) == "answered 401 (... is no good, nor is ... alone): https://x/y?..."
 
 
+@pytest.mark.parametrize(
+    "body, said",
+    [
+        (b'{"Error": "no such\\nfile", "Key": "sEcReT"}', " (no such file)"),
+        (b'{"error": "gone"}', " (gone)"),
+        (b'{"error": {"code": 404, "message": "gone"}}', " (gone)"),
+        (b'{"error": 17}', ""),
+        (b"{broken", ""),
+        (b"", ""),
+        (b'{"message": "%s"}' % (b"x" * 300), " (%s...)" % ("x" * 197)),
+    ],
+)
+def test_what_a_storage_says_in_json(order, storage, body, said):
+    storage.faults["/part-0"] = [{"status": 404, "body": body, "kind": "application/json"}]
+    assert receive(order(1))["outcomes"]["0"] == ["final", "storage 127.0.0.1 answered 404" + said]
+
+
 def test_a_relay_is_spoken_of_by_the_name_of_the_storage_and_never_proxied(order, storage, monkeypatch):
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     monkeypatch.delenv("no_proxy", raising=False)
