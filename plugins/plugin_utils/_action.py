@@ -101,16 +101,7 @@ class ControllerAction(ActionBase):
                 found = next((environment[name] for name in about["fallback"][1] if name in environment), None)
                 if found is not None:
                     arguments[option] = found
-        validation = self._validator.validate(arguments)
-        secrets = {text for text in validation._no_log_values if text}  # pylint: disable=protected-access  # no public way to them
-        secrets |= secrets_in({option: arguments.get(option) for option in ("auth", "cloud")})
-        if validation.error_messages:
-            raise BackupError(
-                "Invalid options: %s" % hide("; ".join(validation.error_messages), secrets), code="bad_option"
-            )
-        params = validation.validated_parameters
-        check_shared(params)
-        return params, secrets | signatures_of(secrets)
+        return validated(arguments, self._validator)
 
     def _environment(self):
         """The variables of the environment: the controller's own, and those of the task on top."""
@@ -130,6 +121,18 @@ class _HostVariables:
     def get(self, name):
         value = self._task_vars.get(name)
         return None if value is None else self._templar.template(value)
+
+
+def validated(arguments, validator):
+    """(validated options, secrets found in them). Raises BackupError."""
+    validation = validator.validate(arguments)
+    secrets = {text for text in validation._no_log_values if text}  # pylint: disable=protected-access  # no public way to them
+    secrets |= secrets_in({option: arguments.get(option) for option in ("auth", "cloud")})
+    if validation.error_messages:
+        raise BackupError("Invalid options: %s" % hide("; ".join(validation.error_messages), secrets), code="bad_option")
+    params = validation.validated_parameters
+    check_shared(params)
+    return params, secrets | signatures_of(secrets)
 
 
 def signatures_of(secrets):
