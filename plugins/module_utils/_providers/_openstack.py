@@ -304,6 +304,7 @@ class OpenStackIdentity:
     def _configuration(self):
         """openstacksdk's CloudRegion: what the options, the files and the environment say of the cloud."""
         try:
+            import yaml
             from keystoneauth1 import exceptions as keystone_errors
             from openstack import exceptions as sdk_errors
             from openstack.config import OpenStackConfig
@@ -332,7 +333,7 @@ class OpenStackIdentity:
                 if named:
                     wanted["cloud"] = params["cloud"] or config.default_cloud
                     if wanted["cloud"] is not None and wanted["cloud"] not in config.get_cloud_names():
-                        raise _unknown_cloud(wanted["cloud"], config, clouds + secure)
+                        raise _unreadable(clouds + secure) or _unknown_cloud(wanted["cloud"], config)
                 cloud = config.get_one(**wanted)
             except keystone_errors.MissingRequiredOptions as error:
                 missing = ", ".join(option.dest for option in error.options)
@@ -341,6 +342,8 @@ class OpenStackIdentity:
                 )
             except keystone_errors.NoMatchingPlugin as error:
                 raise OptionError("auth_type", "keystoneauth knows no %s" % error.name)
+            except yaml.YAMLError:
+                raise _unreadable(clouds + secure)
             except (sdk_errors.ConfigException, keystone_errors.AuthPluginException) as error:
                 raise OptionError("cloud" if params["cloud"] else "auth", " ".join(str(error).split()))
         self._hide_secrets(cloud.config)
@@ -422,22 +425,27 @@ def _place(auth, environment):
     return "%s#%s" % (str(said("auth_url") or "").rstrip("/").lower(), who)
 
 
-def _unknown_cloud(name, config, paths):
-    """Why a cloud is not known: its file may be missing, unreadable, or know others."""
+def _unreadable(paths):
+    """An OptionError for the first file that says nothing of clouds, None where all can be read."""
     import yaml
 
-    existing = [path for path in paths if os.path.exists(path)]
-    for path in existing:
+    for path in paths:
         try:
             with open(path, encoding="utf-8") as handle:
                 yaml.safe_load(handle)
+        except FileNotFoundError:
+            continue
         except OSError as error:
             return OptionError("cloud", "%s cannot be read: %s" % (path, error.strerror))
         except (yaml.YAMLError, ValueError) as error:
             # What stands there may be a password: only its place is shown.
             mark = getattr(error, "problem_mark", None)
             return OptionError("cloud", "%s is not YAML%s" % (path, " (line %d)" % (mark.line + 1) if mark else ""))
-    if not existing:
+    return None
+
+
+def _unknown_cloud(name, config):
+    if config.config_filename is None:
         return OptionError("cloud", "no clouds.yaml was found that could have a cloud named %s" % name)
     known = ", ".join(sorted(map(str, config.get_cloud_names()))) or "none"
     return OptionError("cloud", "%s has no cloud named %s; it has: %s" % (config.config_filename, name, known))

@@ -95,11 +95,9 @@ class TroveApi(Provider):
         return backup
 
     def list_files(self, source, backup_id):
-        backup = self.get_backup(source, backup_id)
-        if not backup.location:
-            status = backup.raw.get("status")
-            raise ApiError("Backup %s has no file (its status is %s)" % (backup_id, status), code="no_file")
-        return self._store.files(backup.location)
+        location = self.get_backup(source, backup_id).location
+        # One that is not finished has none yet.
+        return self._store.files(location) if location else []
 
     def file_access(self, source, backup_id, file):
         return self._store.file_access(file)
