@@ -242,6 +242,7 @@ class RunRequest:
     incremental: Optional[bool] = None
     parent_id: Optional[str] = None
     swift_container: Optional[str] = None
+    copy_to: Optional[list] = None
     all_sources: bool = False
 
 

@@ -78,6 +78,11 @@ options:
     description:
       - For V(trove). Container of the object store that the backup goes to. The service decides when not set.
     type: str
+  copy_to:
+    description:
+      - For V(rackspace). Regions that the backup is copied to.
+    type: list
+    elements: str
   all_sources:
     description:
       - For V(backupman). Its API can only start the backups of all data sources at once. V(true) says that this is

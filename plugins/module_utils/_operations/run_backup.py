@@ -34,6 +34,7 @@ SPEC = {
         name={"type": "str"},
         description={"type": "str"},
         swift_container={"type": "str"},
+        copy_to={"type": "list", "elements": "str"},
         all_sources={"type": "bool", "default": False},
         id={"type": "str", "aliases": ["backup_id"]},
         cascade={"type": "bool", "default": False},
@@ -45,7 +46,7 @@ SPEC = {
     "supports_check_mode": True,
 }
 # What a RunRequest may hold and not every provider has.
-_REQUESTED = ("name", "description", "incremental", "parent_id", "swift_container", "all_sources")
+_REQUESTED = ("name", "description", "incremental", "parent_id", "swift_container", "copy_to", "all_sources")
 # How far the clocks of a service and of this controller may be apart.
 _SKEW = timedelta(minutes=5)
 # A name that we make up is 64 characters long at the most, which is what the strictest service takes.

@@ -76,7 +76,7 @@ class Rackspace(TroveApi):
             "copy_to",
             "run_now",
         ),
-        "run": ("name", "description", "incremental", "parent_id"),
+        "run": ("name", "description", "incremental", "parent_id", "copy_to"),
     }
     task_kind = "record"
     service = "rax:database"
@@ -172,6 +172,8 @@ class Rackspace(TroveApi):
             good = (backup for backup in newest_first(self.list_backups(source).backups) if backup.good)
             parent = next((backup.id for backup in good), None)
         body = super().run_body(source, replace(request, incremental=None, parent_id=parent))
+        if request.copy_to:
+            body["copy_to"] = self._regions(request.copy_to)
         number = body["instance"]
         if number.startswith(HA):
             body.update(instance=None, source={"type": "ha", "id": number[len(HA) :]})

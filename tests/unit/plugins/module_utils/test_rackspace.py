@@ -421,6 +421,14 @@ def test_a_parent_that_is_named_is_not_looked_for():
     assert client.calls == [("POST /backups", {"backup": {"instance": ID, "name": "n", "parent_id": "p"}})]
 
 
+def test_a_backup_may_be_copied_to_other_regions():
+    api, client, _warnings, _pauses = provider(POST__backups={"backup": RECORD})
+    api.run_backup(ID, RunRequest(name="n", copy_to=["ord", "IAD"]))
+    assert client.calls[-1] == ("POST /backups", {"backup": {"instance": ID, "name": "n", "copy_to": ["IAD", "ORD"]}})
+    with pytest.raises(OptionError, match="^copy_to: "):
+        api.run_backup(ID, RunRequest(name="n", copy_to=["MARS"]))
+
+
 # -- what a schedule should be -----------------------------------------------------------------------------------------
 
 
