@@ -88,12 +88,17 @@ def world(controller, stacks):
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_the_examples_of_a_module(controller, world, module):
+def test_the_examples_of_a_module(controller, world, module, request):
     variables, here = world
     names = [*AFTER.get(module, ()), module]
     tasks = [task for name in names for task in here(examples_of(name))]
+    environment = {}
+    if "{{ cloud }}" in examples_of(module):
+        lab = request.getfixturevalue("lab")
+        variables.update(cloud="demo", object_url=lab.back_up("db1")["locationRef"])
+        environment = {"OS_CLIENT_CONFIG_FILE": str(lab.clouds)}
     hosts = {"shop": HERE if module in ON_THE_HOST else {}}
-    run = controller.play(tasks, hosts=hosts, vars=variables, module_defaults=IMPATIENT).passed()
+    run = controller.play(tasks, hosts=hosts, vars=variables, module_defaults=IMPATIENT, env=environment).passed()
     assert [answer.event for answer in run.answers] == ["ok"] * len(tasks)
     assert all(task["name"] for task in tasks)
 

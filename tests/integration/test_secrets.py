@@ -36,8 +36,7 @@ def signed_url(stack):
 
 def tasks_of(stack, url, place):
     """One task of every module that knows a secret, and one of each that fails."""
-    shared = {"source": stack.uid, "api_token": "{{ token }}"}
-    bad = {"source": "nothing", "api_token": "{{ token }}", "api_retries": 0}
+    backupman = {"provider": "backupman", "api_url": stack.sandbox.ready["backupman"]["api_url"]}
     fetch = {"latest": True, "dest": f"{place}/fetched.tar"}
     fine = {
         "backup_info": {"files": True},
@@ -45,19 +44,25 @@ def tasks_of(stack, url, place):
         "backup_task": {"engines": ["redis"], "frequency": "0 3 * * *"},
         "backup_import": {"group": stack.group, "engine": "postgresql", "remote_url": "{{ url }}"},
         "backup_file_fetch": fetch,
+        "backup_run": {**backupman, "max_age": "10y"},
     }
     for module, options in fine.items():
+        token = "{{ key }}" if options.get("provider") else "{{ token }}"
+        shared = {"source": stack.sandbox.ready["backupman"]["labels"][0] if options.get("provider") else stack.uid,
+                  "api_token": token}
+        bad = {"source": "nothing", "api_token": token + "x", "api_retries": 0}
         yield {"name": f"{module} works", f"restorable.backups.{module}": {**shared, **options}, "register": "result"}
         yield {"name": f"{module} shown", "ansible.builtin.debug": {"var": "result"}}
         yield {"name": f"{module} fails", f"restorable.backups.{module}": {**bad, **options}, "ignore_errors": True}
-        misused = {**shared, **options, "oops": "{{ token }}"}
+        misused = {**shared, **options, "oops": token}
         yield {"name": f"{module} misused", f"restorable.backups.{module}": misused, "ignore_errors": True}
 
 
 @pytest.fixture
 def secret_variables(controller, sandbox, signed_url):
     """Extra variables in a file, as a vault would hold them: the only place that has the secrets in clear."""
-    (controller.place / "vars.json").write_text(json.dumps({"token": sandbox.token, "url": signed_url}))
+    (controller.place / "vars.json").write_text(json.dumps(
+        {"token": sandbox.token, "url": signed_url, "key": sandbox.ready["backupman"]["api_key"]}))
     return ["--extra-vars", "@vars.json"]
 
 
@@ -67,7 +72,8 @@ def test_no_module_tells_a_secret_at_any_verbosity(controller, stack, sandbox, s
     run = controller.play(tasks, "-vvvvv", "--diff", *secret_variables, hosts={"shop": HERE}, env=LOUD).passed()
     failed = [answer.task for answer in run.answers if answer.failed]
     assert failed == [task["name"] for task in tasks if task["name"].endswith(("fails", "misused"))]
-    assert leaks(controller, run, [sandbox.token, SIGNATURE, *OF_SIGNED_URLS]) == []
+    secrets = [sandbox.token, sandbox.ready["backupman"]["api_key"], SIGNATURE, *OF_SIGNED_URLS]
+    assert leaks(controller, run, secrets) == []
     # What is no secret is still told.
     assert signed_url.partition("?")[0] in run.output
 
