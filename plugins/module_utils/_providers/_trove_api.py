@@ -106,7 +106,9 @@ class TroveApi(Provider):
         self._store.access_refused(access)
 
     def list_sources(self):
-        records, _warnings = self._pages("/instances", {}, ("instances",))
+        records, warnings = self._pages("/instances", {}, ("instances",))
+        if warnings:
+            raise self._bad_shape("null in place of a list of instances")
         return [source_of(record) for record in records]
 
     def instance_id(self, source):

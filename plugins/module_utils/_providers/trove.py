@@ -61,8 +61,10 @@ class Trove(TroveApi):
         number = self.instance_id(source)
         data = self._client.get("/backup_strategies", {"instance_id": number}).data
         records = self._page(data, ("backup_strategies",))
+        if records is None:
+            raise self._bad_shape("null in place of a list of strategies")
         # Without one of its own an instance follows the project's, which is not ours to change.
-        found = next((record for record in records or () if fields.text(record.get("instance_id")) == number), None)
+        found = next((record for record in records if fields.text(record.get("instance_id")) == number), None)
         return found and TaskRecord(number, {_TASK: fields.text(found.get(_TASK))}, found)
 
     def wanted_task(self, params, current):

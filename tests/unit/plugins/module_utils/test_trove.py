@@ -135,7 +135,7 @@ def test_the_strategy_of_the_project_is_not_that_of_the_instance():
     assert writes(cloud) == []
 
 
-@pytest.mark.parametrize("answer", [{}, [1], {"backup_strategies": {}}, "x"])
+@pytest.mark.parametrize("answer", [{}, [1], {"backup_strategies": {}}, {"backup_strategies": None}, None, "x"])
 def test_strategies_that_are_no_list(answer):
     with pytest.raises(ApiError) as caught:
         ensure(Cloud().on("GET /backup_strategies", answer), swift_container="mine")

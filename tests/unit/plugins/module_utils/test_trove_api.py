@@ -305,6 +305,13 @@ def test_an_unknown_name_shows_known_ones_but_not_hundreds():
         provider(named()).list_backups("shop")
 
 
+@pytest.mark.parametrize("answer", [None, {"instances": None}, {}, {"instances": [{"name": "shop"}]}])
+def test_instances_that_are_no_list(answer):
+    with pytest.raises(ApiError) as caught:
+        provider(Cloud().on("GET /instances", answer)).list_backups("shop")
+    assert caught.value.code == "bad_shape"
+
+
 def test_sources():
     found = provider(named(instance(ONE), instance(TWO, None, datastore=None, status=None))).list_sources()
     assert [(s.id, s.name, s.engine, s.version, s.status) for s in found] == [
