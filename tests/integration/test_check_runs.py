@@ -79,7 +79,7 @@ def test_every_violation_is_found_and_fails_the_task(judged, code):
     assert violation["code"] == code
     assert words in violation["message"] and violation["message"] in answer["msg"] and f"({code})" in answer["msg"]
     assert set(violation) == {"code", "source", "series", "message", "observed", "expected"}
-    about_the_source = ("no_backups", "missing_engine", "missing_database", "unreachable")
+    about_the_source = ("no_backups", "collision", "missing_engine", "missing_database", "unreachable")
     assert violation["series"] is None if code in about_the_source else violation["series"].endswith(f"/{code}")
 
 

@@ -44,7 +44,7 @@ def tasks_of(stack, url, place):
         "backup_task": {"engines": ["redis"], "frequency": "0 3 * * *"},
         "backup_import": {"group": stack.group, "engine": "postgresql", "remote_url": "{{ url }}"},
         "backup_file_fetch": fetch,
-        "backup_run": {**backupman, "max_age": "10y"},
+        "backup_run": {**backupman, "max_age": "3650d", "all_sources": True, "wait": False},
     }
     for module, options in fine.items():
         token = "{{ key }}" if options.get("provider") else "{{ token }}"
