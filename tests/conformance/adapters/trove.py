@@ -20,7 +20,7 @@ class Trove(Adapter):
 
     name = "trove"
     servers = "openstack_lab"
-    page = 1000
+    page = 200
     engines = ("mariadb", "mysql")
     kinds = ("one", "many")
     writes = ("schedule", "reschedule", "unschedule", "run", "import", "delete")
@@ -115,7 +115,7 @@ class Trove(Adapter):
         return sum(entry["agent"] != "lab" for entry in self.lab.token_requests())
 
     def list_calls(self, count: int) -> list[str]:
-        first = "GET /backups?instance_id=SOURCE&limit=1000"
-        pages = [f"{first}&marker={1000 * number}" for number in range(1, count // 1000 + 1)]
+        first = "GET /backups?instance_id=SOURCE&limit=200"
+        pages = [f"{first}&marker={200 * number}" for number in range(1, count // 200 + 1)]
         # Of nothing it is asked whether there is such an instance.
         return [first, *pages] if count else [first, "GET /instances/SOURCE"]
