@@ -59,5 +59,4 @@ class Connection(Local):
         if os.environ.get("RECORDING_STALL") and "backup-" in out_path:
             (Path(os.environ["RECORDED"]) / "stalled").touch()
             time.sleep(60)
-        home = str(Path(os.environ["RECORDED"]) / "home")
-        super().put_file(in_path, out_path.replace("~", home, 1))
+        super().put_file(in_path, out_path)
