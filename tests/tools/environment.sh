@@ -12,7 +12,7 @@ want=${1:?demo or dev}
 
 files="requirements.txt requirements-demo.txt"
 [ -f requirements-sandbox.txt ] && files="$files requirements-sandbox.txt"
-[ "$want" = dev ] && files="$files requirements-dev.txt"
+[ "$want" = dev ] && files="$files requirements-optional.txt requirements-dev.txt"
 
 # Two makes at once: the second waits. flock is in util-linux, which Debian always has.
 mkdir -p build/log

@@ -27,9 +27,10 @@ def checks(collection: Path) -> Iterator[tuple[str, str | None]]:
     yield ("the execution environment gets what the controller needs",
            differs(requirements(collection / "meta/ee-requirements.txt"),
                    requirements(collection / "requirements.txt")))
-    yield ("the unit tests get the same",
+    yield ("the unit tests get the same, and what single providers need",
            differs(requirements(collection / "tests/unit/requirements.txt"),
-                   requirements(collection / "requirements.txt")))
+                   requirements(collection / "requirements.txt")
+                   | requirements(collection / "requirements-optional.txt")))
     all_files = [*collection.glob("requirements*.txt"), collection / "meta/ee-requirements.txt"]
     bounded = [f"{file.name}: {line}" for file in all_files for line in requirements(file)
                if not line.startswith("-r") and re.search(r"==|<|~=|!=", line)]
