@@ -186,6 +186,11 @@ backups:
       returned: with O(files)
       type: list
       elements: dict
+    files_error:
+      description:
+        - Why the files of this backup could not be listed, with C(message), C(code) and C(details); V(null) if they were.
+      returned: with O(files)
+      type: dict
     raw:
       description: The service's own record, whole.
       returned: always

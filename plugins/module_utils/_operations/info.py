@@ -10,7 +10,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 from .._backup import STATUSES, group_series, newest_first
-from .._errors import OptionError
+from .._errors import ApiError, OptionError
 from .._options import source_option, with_provider
 from .._providers import Listing
 from .._values import parse_moment
@@ -48,6 +48,8 @@ def run(params, provider, context):
     if params["limit"] is not None and params["limit"] < 1:
         raise OptionError("limit", "must be 1 or more")
     provider.require("list")
+    if params["files"]:
+        provider.require("files")
     provider.check_understood("list", params, LIST_FILTERS)
     readings = list(read_sources(provider, wanted_sources(params), lambda s: _read(provider, params, s), context.warn))
     if all(reading.error for reading in readings) and readings:
@@ -62,8 +64,11 @@ def run(params, provider, context):
     backups = backups[: params["limit"]]
     results = [backup.to_result(now) for backup in backups]
     if params["files"]:
-        for result, files in zip(results, _files(provider, backups)):
+        for result, (files, error) in zip(results, _files(provider, backups)):
             result["files"] = [item.to_result() for item in files]
+            result["files_error"] = error.to_failure() if error else None
+            if error:
+                context.warn("The files of backup %s could not be listed: %s" % (result["id"], error.message))
     return {
         "changed": False,
         "backups": results,
@@ -86,9 +91,16 @@ def _read(provider, params, source):
 
 
 def _files(provider, backups):
-    provider.require("files")
+    """(files, error) of each backup: that the files of one are gone says nothing of the others."""
+
+    def one(backup):
+        try:
+            return provider.list_files(backup.source, backup.id), None
+        except ApiError as error:
+            return [], error
+
     with ThreadPoolExecutor(_FILE_WORKERS) as pool:
-        return list(pool.map(lambda backup: provider.list_files(backup.source, backup.id), backups))
+        return list(pool.map(one, backups))
 
 
 def _moment(params, option, now):

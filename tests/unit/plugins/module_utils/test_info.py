@@ -111,6 +111,23 @@ def test_files_are_those_of_the_backups_that_are_shown():
     ]
 
 
+def test_files_that_cannot_be_listed_lose_no_others():
+    provider, world = FakeProvider(backup(id="2"), backup(id="3")), World()
+    provider.files = {"3": [BackupFile("tar", "a")]}
+    listed = provider.list_files
+
+    def list_files(source, backup_id):
+        if backup_id == "2":
+            raise ApiError("it is gone", code="file_missing")
+        return listed(source, backup_id)
+
+    provider.list_files = list_files
+    result = info.run(options(info.SPEC, source="shop", files=True), provider, world)
+    found = {one["id"]: (len(one["files"]), one["files_error"]) for one in result["backups"]}
+    assert found == {"2": (0, {"message": "it is gone", "code": "file_missing", "details": {}}), "3": (1, None)}
+    assert world.warned == ["The files of backup 2 could not be listed: it is gone"]
+
+
 def test_files_are_not_asked_for_unless_wanted():
     result = told(many())
     assert all("files" not in one for one in result["backups"])
