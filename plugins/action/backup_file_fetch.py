@@ -146,8 +146,9 @@ class _Host:
     def _learn(self, accesses):
         for access in accesses:
             self._credentials |= credentials_of(access.headers)
-        urls = {access.url for access in accesses}
-        secrets = urls | signatures_of(urls) | self._credentials
+        # An address that opens nothing without the header is none: it may stand in the backup's own record.
+        signed = {access.url for access in accesses if not access.headers}
+        secrets = signed | signatures_of({access.url for access in accesses}) | self._credentials
         register_secrets(secrets - self.secrets)
         self.secrets |= secrets
 

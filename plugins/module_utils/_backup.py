@@ -45,7 +45,7 @@ class BackupFile:
 
 @dataclass
 class FileAccess:
-    """Where the bytes of a file are. ``headers`` hold the credential where the address is not enough; both are secret.
+    """Where the bytes of a file are. The address is a secret, unless ``headers`` hold the credential that opens it.
 
     The settings of TLS are paths on the controller; None stands for those of the options.
     """
