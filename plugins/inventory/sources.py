@@ -17,8 +17,8 @@ description:
     same account, so that playbooks and ad-hoc commands work without another word.
   - The name of the file must be C(sources.yml) or end in C(.sources.yml); C(.yaml) is fine too. One file is one account.
     Several accounts are several files in one inventory folder.
-  - Every option may be a template, but for C(compose), C(groups) and C(keyed_groups), which hold expressions. Lookups and
-    extra variables may be used.
+  - Every option may be a template, with lookups and extra variables, but for C(compose), C(groups) and C(keyed_groups),
+    which hold expressions.
 extends_documentation_fragment:
   - restorable.backups.provider
   - constructed
@@ -106,8 +106,7 @@ notes:
     then refused; O(prefix) helps.
   - What is cached is the list of sources, without any credential and before O(filters), O(hostname) and the rest are used.
 seealso:
-  - plugin: restorable.backups.protect
-    plugin_type: role
+  - module: restorable.backups.backup_info
 """
 
 EXAMPLES = r"""
@@ -383,7 +382,7 @@ def hostnames(sources, patterns, prefix=""):
 
 def check_patterns(patterns):
     for pattern in patterns:
-        parts = _PART.findall(pattern)
+        parts = _PART.findall(pattern) if isinstance(pattern, str) else []
         if not parts or not set(parts) <= set(_PARTS_OF_A_NAME) or re.search("[{}]", _PART.sub("", pattern)):
             known = ", ".join("{%s}" % part for part in _PARTS_OF_A_NAME)
             raise OptionError("hostname", "the pattern %s must be made of %s" % (pattern, known))

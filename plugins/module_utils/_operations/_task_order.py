@@ -24,7 +24,7 @@ from .._markers import DONE, INTENT, Marker, MarkerBook
 from .._options import duration
 from .._schedule import Schedule
 from .._values import format_duration, format_time
-from ._waiting import check_wait, done_before, wait_for_backup
+from ._waiting import done_before, wait_for_backup
 
 # Cloud 66 documents this as what it does where no frequency is sent.
 _SERVER_FREQUENCY = "0 */1 * * *"

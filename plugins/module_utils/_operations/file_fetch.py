@@ -447,4 +447,3 @@ def _facts(answer):
 
 def _file_result(file, name):
     return {"id": file.id, "name": name, "path": None, "size_bytes": file.size_bytes, "sha256": None}
-

@@ -93,7 +93,7 @@ def segments_of(manifest, etag, what):
                 text = "The manifest of %s has a segment of a kind that is not supported (%s)" % (what, kind)
                 raise ApiError(text, code="bad_manifest")
         path, size, md5 = str(segment.get("name") or "").lstrip("/"), segment.get("bytes"), segment.get("hash")
-        if "/" not in path or type(size) is not int or size < 0 or not _MD5.match(str(md5)):
+        if "/" not in path or not _is_size(size) or not _MD5.match(str(md5)):
             raise ApiError("The manifest of %s has a segment without name, size or md5" % what, code="bad_shape")
         files.append(BackupFile(path, path.rpartition("/")[2], size, segment, md5))
     found = hashlib.md5("".join(file.md5 for file in files).encode("ascii")).hexdigest()
@@ -101,6 +101,10 @@ def segments_of(manifest, etag, what):
         text = "The segments of %s are not those that its ETag vouches for (%s, computed %s)" % (what, etag, found)
         raise ApiError(text, code="bad_manifest")
     return files
+
+
+def _is_size(value):
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _length(headers):

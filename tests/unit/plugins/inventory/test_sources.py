@@ -98,7 +98,7 @@ def test_an_id_that_is_a_label_is_no_short_id():
     assert plugin.short_id("main") is None and plugin.short_id("ha:" + CRM) == "8d1f0b9a"
 
 
-@pytest.mark.parametrize("pattern", ["name", "", "{status}", "{name", "{name}}", "{}", "{name!r}", "{name.upper}"])
+@pytest.mark.parametrize("pattern", ["name", "", "{status}", "{name", "{name}}", "{}", "{name!r}", "{name.upper}", {"name": None}, 1])
 def test_patterns_that_cannot_be_understood(pattern):
     with pytest.raises(OptionError, match="^hostname: the pattern .* must be made of {name}"):
         plugin.check_patterns(["{name}", pattern])

@@ -558,7 +558,7 @@ def test_500_has_many_meanings(spelling, words, kind, code):
 
 def test_an_empty_500_may_pass():
     found = problem_of("GET /x", Response(500, ""))
-    assert type(found) is UnavailableError and "without a word" in found.message
+    assert isinstance(found, UnavailableError) and "without a word" in found.message
 
 
 def test_any_other_error_means_what_it_means_everywhere():

@@ -316,7 +316,7 @@ def test_an_answer_that_holds_no_token_or_no_catalog_is_an_error(monkeypatch, sa
 def test_why_there_is_no_token(monkeypatch, error, kind, text):
     with pytest.raises(kind, match=text) as caught:
         logged_in(monkeypatch, error)
-    assert type(caught.value) is kind and "the-key" not in caught.value.message
+    assert caught.type is kind and "the-key" not in caught.value.message
 
 
 # -- records -----------------------------------------------------------------------------------------------------------

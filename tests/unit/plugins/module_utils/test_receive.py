@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import io
 import json
 import os
@@ -35,6 +34,7 @@ from ansible_collections.restorable.backups.tests.unit.plugins.module_utils.rece
     receive,
     sha256,
 )
+
 
 @pytest.fixture(autouse=True)
 def brisk(monkeypatch):

@@ -130,6 +130,10 @@ def test_a_run_now_is_a_change_each_time(ensure):
     assert provider.writes == [("now", "shop", "7")] * 2
 
 
+def busy(source, current):
+    raise BackupError("busy")
+
+
 def test_a_failure_after_the_task_was_made_says_changed(ensure):
     provider = Shown()
     provider.refusal = BackupError("no")
@@ -139,7 +143,7 @@ def test_a_failure_after_the_task_was_made_says_changed(ensure):
     assert provider.writes == [("write", "shop", None, {"frequency": NIGHTLY})]
     provider.task = TaskRecord("7", {"frequency": WEEKLY})
     provider._refuse = lambda: None
-    provider.run_task_now = lambda source, current: (_ for _ in ()).throw(BackupError("busy"))
+    provider.run_task_now = busy
     with pytest.raises(BackupError, match="busy") as caught:
         ensure(provider, frequency=NIGHTLY, run_now=True)
     assert caught.value.changed is True
