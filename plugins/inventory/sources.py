@@ -11,12 +11,12 @@ version_added: 0.1.0
 author:
   - Restorable Backups contributors (@restorable)
 description:
-  - Asks a service what it backs up and makes one host of each source - of each stack (Cloud 66), of each instance (OpenStack
-    Trove, Rackspace Cloud Databases), of each label (Backupman).
+  - Asks a service what it backs up and makes one host of each source - of each stack (Cloud 66), of each instance
+    (OpenStack Trove, Rackspace Cloud Databases), of each label (Backupman).
   - The hosts have what the role P(restorable.backups.protect#role) and the modules of this collection need to reach the
     same account, so that playbooks and ad-hoc commands work without another word.
-  - The name of the file must be C(sources.yml) or end in C(.sources.yml); C(.yaml) is fine too. One file is one account.
-    Several accounts are several files in one inventory folder.
+  - The name of the file must be C(sources.yml) or end in C(.sources.yml); C(.yaml) is fine too. One file is one
+    account. Several accounts are several files in one inventory folder.
   - Every option may be a template, with lookups and extra variables, but for C(compose), C(groups) and C(keyed_groups),
     which hold expressions.
 extends_documentation_fragment:
@@ -35,8 +35,8 @@ options:
       - The flavour of the API that is called. Each has connection options of its own, beside those that all have
         (O(validate_certs), O(ca_path), O(api_timeout), O(api_retries), O(allow_http)).
       - V(cloud66), that is Cloud 66 with version 3 of its API, has O(api_url), O(api_token) and O(account).
-      - V(trove), that is OpenStack, has O(cloud), O(auth), O(auth_type), O(region_name), O(interface), O(client_cert) and
-        O(client_key), as the modules of C(openstack.cloud) have them.
+      - V(trove), that is OpenStack, has O(cloud), O(auth), O(auth_type), O(region_name), O(interface), O(client_cert)
+        and O(client_key), as the modules of C(openstack.cloud) have them.
       - V(rackspace), that is Rackspace Cloud Databases, has O(username), O(api_token), O(region_name) and O(api_url).
       - V(backupman) has O(api_url) and O(api_token). It knows its sources by their backups only, so that one without a
         backup is not found.
@@ -55,8 +55,8 @@ options:
     description:
       - How hosts are named - patterns of C({name}), C({id}), C({short_id}), C({engine}), C({version}) and
         C({environment}), the best first. C({short_id}) are the first eight hexadecimal digits of the id.
-      - A source gets the first pattern that it has all parts of, and that makes a name which no other source of the file
-        has. If none does, a part of a checksum of the id is added to its name. No two sources become one host.
+      - A source gets the first pattern that it has all parts of, and that makes a name which no other source of the
+        file has. If none does, a part of a checksum of the id is added to its name. No two sources become one host.
       - Whatever is no letter, digit, underscore, dot or hyphen becomes a hyphen.
       - A source that is added to the account may so take away the plain name of another. V({id}) never changes.
     type: list
@@ -96,15 +96,16 @@ options:
         type: list
         elements: str
 notes:
-  - Every host has C(protect_provider), C(protect_source), and as C(protect_<option>) each connection option that the file
-    holds, but for those with a secret in them. The credential itself is not handed on, as C(ansible-inventory --list) would
-    print it. Tasks take it from the environment or from C(protect_api_token) in C(group_vars).
+  - Every host has C(protect_provider), C(protect_source), and as C(protect_<option>) each connection option that the
+    file holds, but for those with a secret in them. The credential itself is not handed on, as
+    C(ansible-inventory --list) would print it. Tasks take it from the environment or from C(protect_api_token) in C(group_vars).
   - Every host also has C(backup_source_id), C(backup_source_name), C(backup_source_engine), C(backup_source_version),
     C(backup_source_environment) and C(backup_source_status), null where the service does not say it, and
     C(backup_source_address), which tells accounts apart.
-  - A host that is there already from another file gets the variables too, unless it stands for another source. The file is
-    then refused; O(prefix) helps.
-  - What is cached is the list of sources, without any credential and before O(filters), O(hostname) and the rest are used.
+  - A host that is there already from another file gets the variables too, unless it stands for another source. The file
+    is then refused; O(prefix) helps.
+  - What is cached is the list of sources, without any credential and before O(filters), O(hostname) and the rest are
+    used.
 seealso:
   - module: restorable.backups.backup_info
 """

@@ -48,7 +48,13 @@ def test_no_source_keeps_a_name_that_two_have():
 
 
 def test_the_order_of_the_list_decides_nothing():
-    several = [source(SHOP, "shop"), source(CRM, "shop"), source("1", "shop-8d1f0b9a"), source("2", "a b"), source("3", "a-b")]
+    several = [
+        source(SHOP, "shop"),
+        source(CRM, "shop"),
+        source("1", "shop-8d1f0b9a"),
+        source("2", "a b"),
+        source("3", "a-b"),
+    ]
     found = [names(*order) for order in itertools.permutations(several)]
     assert found == found[:1] * len(found) and len(found[0]) == 5
 
@@ -80,7 +86,13 @@ def test_names_that_mean_something_to_ansible_are_avoided(name):
 
 @pytest.mark.parametrize(
     "name, host",
-    [("Shop Nr. 1", "Shop-Nr.-1"), ("web[1:3],!x", "web-1-3-x"), ("größe", "größe"), (" a/b ", "a-b"), ("{{ x }}", "x")],
+    [
+        ("Shop Nr. 1", "Shop-Nr.-1"),
+        ("web[1:3],!x", "web-1-3-x"),
+        ("größe", "größe"),
+        (" a/b ", "a-b"),
+        ("{{ x }}", "x"),
+    ],
 )
 def test_what_ansible_would_take_for_a_pattern_becomes_a_hyphen(name, host):
     assert names(source(SHOP, name)) == {host: SHOP}
@@ -98,7 +110,9 @@ def test_an_id_that_is_a_label_is_no_short_id():
     assert plugin.short_id("main") is None and plugin.short_id("ha:" + CRM) == "8d1f0b9a"
 
 
-@pytest.mark.parametrize("pattern", ["name", "", "{status}", "{name", "{name}}", "{}", "{name!r}", "{name.upper}", {"name": None}, 1])
+@pytest.mark.parametrize(
+    "pattern", ["name", "", "{status}", "{name", "{name}}", "{}", "{name!r}", "{name.upper}", {"name": None}, 1]
+)
 def test_patterns_that_cannot_be_understood(pattern):
     with pytest.raises(OptionError, match="^hostname: the pattern .* must be made of {name}"):
         plugin.check_patterns(["{name}", pattern])
@@ -145,7 +159,9 @@ def test_filters_that_cannot_be_understood(filters, said):
 
 def test_what_is_handed_on_is_what_the_file_holds_but_no_secret():
     params = {option: about.get("default") for option, about in PROVIDER_OPTIONS.items()}
-    params.update(provider="trove", api_token=TOKEN, region_name="one", cloud="demo", auth={"password": "x", "username": "y"})
+    params.update(
+        provider="trove", api_token=TOKEN, region_name="one", cloud="demo", auth={"password": "x", "username": "y"}
+    )
     given = {"api_key": TOKEN, "region": "one", "auth": {}}
     assert plugin.handed_on(params, given) == {"protect_provider": "trove", "protect_region_name": "one"}
     given["cloud"] = "demo"
@@ -170,7 +186,9 @@ def test_a_host_that_stands_for_another_source(there):
         plugin.check_same("db", there, mine)
 
 
-@pytest.mark.parametrize("there", [{}, {"ansible_host": "10.0.0.1"}, {"protect_source": "1"}, {"protect_source": "shop-web"}])
+@pytest.mark.parametrize(
+    "there", [{}, {"ansible_host": "10.0.0.1"}, {"protect_source": "1"}, {"protect_source": "shop-web"}]
+)
 def test_a_host_that_is_known_otherwise_gains_variables(there):
     plugin.check_same("db", there, plugin.variables_of(ONE, "here", {"protect_provider": "cloud66"}))
 
@@ -234,7 +252,11 @@ def parse(tmp_path, monkeypatch):
 def definitions():
     """What ansible's plugin loader tells its configuration of the options."""
     options = {}
-    for text in (constructed.ModuleDocFragment.DOCUMENTATION, inventory_cache.ModuleDocFragment.DOCUMENTATION, plugin.DOCUMENTATION):
+    for text in (
+        constructed.ModuleDocFragment.DOCUMENTATION,
+        inventory_cache.ModuleDocFragment.DOCUMENTATION,
+        plugin.DOCUMENTATION,
+    ):
         options.update(yaml.safe_load(text)["options"])
     constants.config.initialize_plugin_configuration_definitions("inventory", plugin.InventoryModule.NAME, options)
 
@@ -242,7 +264,9 @@ def definitions():
 def test_each_source_is_a_host_with_what_the_role_needs(parse):
     found = parse({"api_token": TOKEN, "account": 12, "prefix": "c66-"}, [Source("1", "shop", environment="live")])
     assert list(found.hosts) == ["c66-shop"]
-    variables = {name: value for name, value in found.hosts["c66-shop"].vars.items() if not name.startswith("inventory_")}
+    variables = {
+        name: value for name, value in found.hosts["c66-shop"].vars.items() if not name.startswith("inventory_")
+    }
     assert variables == {
         "protect_provider": "cloud66",
         "protect_source": "1",
