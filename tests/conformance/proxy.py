@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 # What is between two neighbours only, or is counted anew here.
+NEIGHBOURS_OWN = {"connection", "host"}
 HOP_BY_HOP = {"connection", "content-length", "date", "keep-alive", "server", "transfer-encoding"}
 
 
@@ -131,7 +132,7 @@ class Proxy:
     def _ask(self, handler: BaseHTTPRequestHandler, body: bytes) -> Reply:
         link = http.client.HTTPConnection(urlsplit(self.upstream).netloc, timeout=60)
         try:
-            headers = {name: value for name, value in handler.headers.items() if name.lower() not in ("host", "connection")}
+            headers = {name: value for name, value in handler.headers.items() if name.lower() not in NEIGHBOURS_OWN}
             headers["Accept-Encoding"] = "identity"
             link.request(handler.command, handler.path, body or None, headers)
             answer = link.getresponse()

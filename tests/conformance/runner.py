@@ -77,7 +77,8 @@ class Runner:
         """The provider as modules get it."""
         return self._connect(self._params(load("_operations.info").SPEC, None, {"source": "any"}), Outcome())
 
-    def _params(self, spec: dict[str, Any], connection: dict[str, Any] | None, options: dict[str, Any]) -> dict[str, Any]:
+    def _params(self, spec: dict[str, Any], connection: dict[str, Any] | None,
+                options: dict[str, Any]) -> dict[str, Any]:
         from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
         given = {"provider": self.service.name, "api_retries": 0,

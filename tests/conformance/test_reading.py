@@ -117,6 +117,16 @@ def test_of_many_sources_one_that_fails_hides_no_other(run, service):
     assert bool(outcome["sources"][0]["error"]) == service.knows_sources
 
 
+def test_all_sources_at_once(run, service):
+    ids = service.fill(2)
+    outcome = run("backup_info", source="*")
+    if service.lists_all:
+        assert outcome.ids == ids
+        assert {backup["source"] for backup in outcome["backups"]} == {service.source}
+    else:
+        assert outcome.code == "not_found"
+
+
 def test_a_check_costs_what_a_list_costs(run, service):
     service.fill(3)
     assert run("backup_check", source=service.source, max_age="2h", min_count=3)["compliant"]
@@ -138,6 +148,7 @@ def test_files(run, service, kind):
     assert (len(backup["files"]) > 1) == (kind == "many")
     assert len({file["id"] for file in backup["files"]}) == len(held.sizes)
     assert all(file["name"] for file in backup["files"])
+    assert backup["files_error"] is None
 
 
 def test_files_of_a_backup_that_does_not_exist(run, service):

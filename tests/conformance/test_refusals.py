@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from .adapters.base import WRONG
-from .runner import load
+from .runner import OPERATIONS, load
 
 # How each operation is asked for.
 MODULES = {
@@ -72,16 +72,15 @@ def test_a_connection_option_of_others_is_refused_before_any_request(run, servic
 def test_a_request_option_of_others_is_refused_before_any_request(run, service):
     provider = load("_providers").PROVIDERS[service.name]
     tried = 0
-    for operation, (module, place, names) in OWN_OPTIONS.items():
-        if operation not in provider.capabilities:
-            continue
-        spec = load(place).SPEC if hasattr(load(place), "SPEC") else load("_operations.info").SPEC
+    for operation in set(OWN_OPTIONS) & provider.capabilities:
+        module, place, names = OWN_OPTIONS[operation]
+        spec = load(f"_operations.{OPERATIONS[module]}").SPEC
+        about = spec["argument_spec"]
+        # What the module wants of this provider in any case stands beside the option.
+        needed = {name for rule in spec.get("required_if", ()) if rule[1] == service.name for name in rule[2]}
         for option in set(getattr(load(place), names)) - set(provider.understands.get(operation, ())):
-            # What the module itself wants stands beside it.
-            given = {name: "sample" for rule in spec.get("required_if", ()) if rule[1] == service.name for name in rule[2]}
-            given = {**given, "source": service.source, option: SAMPLES[spec["argument_spec"][option]["type"]]}
-            given = {name: 1 if spec["argument_spec"][name]["type"] == "int" else value for name, value in given.items()}
-            outcome = run(module, **given)
+            given = {name: SAMPLES[about[name]["type"]] for name in needed | {option}}
+            outcome = run(module, **{**given, "source": service.source})
             assert isinstance(outcome.error, load("_errors").OptionError), (operation, option, outcome)
             assert outcome.error.details["option"] == option
             tried += 1

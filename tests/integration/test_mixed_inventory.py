@@ -79,7 +79,8 @@ def mixed(controller, services, cloud):
         lab.clear_requests()
         run = controller.wait(controller.command(
             "ansible-playbook", f"restorable.backups.{name}", "-i", str(inventory), "-f", "11", *arguments)).passed()
-        return {host: int(changed) for host, changed in re.findall(r"^(\S+) +: ok=\d+ +changed=(\d+)", run.output, re.M)}
+        recap = re.findall(r"^(\S+) +: ok=\d+ +changed=(\d+)", run.output, re.M)
+        return {host: int(changed) for host, changed in recap}
 
     return play
 

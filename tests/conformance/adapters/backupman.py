@@ -20,6 +20,7 @@ class Backupman(Adapter):
 
     name = "backupman"
     knows_sources = False
+    lists_all = True
     writes = ("run",)
     shape = Shape("Results", "Id")
     list_path = r"/api/backups$"
@@ -65,7 +66,8 @@ class Backupman(Adapter):
             # A dump's name is all that tells.
             record["DriveFiles"] = [{"Id": f"drive-file-{moment}", "Provider": "local", "Status": "finished",
                                      "Path": f"/var/lib/backupman/{moment}.db"}]
-        return self.sandbox.service("backupman", "POST", "/synthetic", count=1, label=self.source, record=record)["ids"][0]
+        made = self.sandbox.service("backupman", "POST", "/synthetic", count=1, label=self.source, record=record)
+        return made["ids"][0]
 
     def hold(self, kind: str) -> Held:
         [number] = self.sandbox.service("backupman", "POST", "/backup", labels=[self.source])["ids"]

@@ -39,7 +39,7 @@ class Held:
 
 @dataclass
 class Write:
-    """One way to change something: the module, its options, and the calls that carry it out, as ``writes_seen`` has them.
+    """One way to change something: the module, its options, and the calls that carry it out (``writes_seen``).
 
     A run of the module finds the change to be made before, and nothing to do after.
     """
@@ -50,6 +50,8 @@ class Write:
     # The action that the result names, and that of the second run.
     action: str = "created"
     then: str = "present"
+    # Whether the service never shows it, so that only a controller that has asked for it knows.
+    hidden: bool = False
 
 
 @dataclass
@@ -80,6 +82,8 @@ class Adapter:
     kinds: tuple[str, ...] = ("one",)
     # Whether a list tells an unknown source from one without backups; if not, a warning has to.
     knows_sources = True
+    # Whether the source * stands for all of them.
+    lists_all = False
     # The names of its writes, for ``write``.
     writes: tuple[str, ...] = ()
     shape = Shape(None)
@@ -87,7 +91,7 @@ class Adapter:
     list_path = ""
     get_path: str | None = None
     files_path: str | None = None
-    # How it may fail to say what files a backup has: names of spoilt answers to ``files_path``, or that they are ``lost``.
+    # How it may fail to say what files a backup has: spoilt answers to ``files_path``, by name, or they are ``lost``.
     unsaid: tuple[str, ...] = ()
     # What it answers to too many requests, and the option that is named when the credential is missing.
     throttled: Reply

@@ -88,8 +88,8 @@ class Cloud66(Adapter):
     def write(self, name: str) -> Write:
         if name == "schedule":
             options: dict[str, Any] = {"engines": ["postgresql"], "frequency": "0 3 * * *", "keep_count": 7}
-            return Write("backup_task", options, ["POST /stacks/SOURCE/backups"], then="pending")
-        return Write("backup_import", self.importing(), ["POST /stacks/SOURCE/backups"])
+            return Write("backup_task", options, ["POST /stacks/SOURCE/backups"], then="pending", hidden=True)
+        return Write("backup_import", self.importing(), ["POST /stacks/SOURCE/backups"], hidden=True)
 
     def importing(self) -> dict[str, Any]:
         return {"group": self.sandbox.group(self.stack), "engine": "postgresql",

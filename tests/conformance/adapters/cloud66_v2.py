@@ -21,7 +21,8 @@ class Cloud66V2(Cloud66):
     stack, prefix = "crm", "^/api/2"
 
     def write(self, name: str) -> Write:
-        return Write("backup_import", self.importing(), [f"POST /backups/{self.sandbox.group(self.stack)}/import"])
+        call = f"POST /backups/{self.sandbox.group(self.stack)}/import"
+        return Write("backup_import", self.importing(), [call], hidden=True)
 
     def list_calls(self, count: int) -> list[str]:
         return ["GET /stacks/SOURCE/managed_backups"]

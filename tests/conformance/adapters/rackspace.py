@@ -21,6 +21,7 @@ class Rackspace(Adapter):
 
     name = "rackspace"
     page = 20
+    lists_all = True
     engines = ("mysql", "mariadb")
     writes = ("schedule", "reschedule", "unschedule", "run", "delete")
     shape = Shape("backups")
@@ -69,7 +70,8 @@ class Rackspace(Adapter):
         record: dict[str, Any] = {"created": moment, "updated": moment, "status": STATUS[status]}
         if engine:
             record["datastore"] = {"type": engine, "version": "1", "version_id": engine}
-        return self.sandbox.service("rackspace", "POST", "/synthetic", count=1, source=self.source, record=record)["ids"][0]
+        made = self.sandbox.service("rackspace", "POST", "/synthetic", count=1, source=self.source, record=record)
+        return made["ids"][0]
 
     def hold(self, kind: str) -> Held:
         [number] = self.sandbox.service("rackspace", "POST", "/backup", source=self.source)["ids"]
@@ -84,16 +86,18 @@ class Rackspace(Adapter):
             return Write("backup_run", {"name": "before the release", "wait_interval": 1}, ["POST /backups"])
         if name == "delete":
             number = self.add()
-            return Write("backup_run", {"state": "absent", "id": number, "wait_interval": 1}, [f"DELETE /backups/{number}"],
-                         action="deleted", then="absent")
+            return Write("backup_run", {"state": "absent", "id": number, "wait_interval": 1},
+                         [f"DELETE /backups/{number}"], action="deleted", then="absent")
         if name == "schedule":
             return Write("backup_task", {**DAILY, "copy_to": ["ORD"]}, ["POST /schedules"])
         schedule = {"action": "backup", "day_of_week": 0, "hour": 3, "minute": 30, "instance_id": self.source}
         number = self.sandbox.rackspace("POST", "/schedules", {"schedule": schedule})[1]["schedule"]["id"]
         self.sandbox.clear_requests()
         if name == "reschedule":
-            return Write("backup_task", {**DAILY, "frequency": "45 4 * * *"}, [f"PUT /schedules/{number}"], action="updated")
-        return Write("backup_task", {"state": "absent"}, [f"DELETE /schedules/{number}"], action="deleted", then="absent")
+            return Write("backup_task", {**DAILY, "frequency": "45 4 * * *"}, [f"PUT /schedules/{number}"],
+                         action="updated")
+        return Write("backup_task", {"state": "absent"}, [f"DELETE /schedules/{number}"],
+                     action="deleted", then="absent")
 
     def calls(self) -> list[str]:
         shown = Shown(f"^/v1.0/{self.account['account']}", {self.source: "SOURCE"})

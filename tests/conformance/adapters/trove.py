@@ -21,6 +21,7 @@ class Trove(Adapter):
     name = "trove"
     servers = "openstack_lab"
     page = 200
+    lists_all = True
     engines = ("mariadb", "mysql")
     kinds = ("one", "many")
     writes = ("schedule", "reschedule", "unschedule", "run", "import", "delete")
@@ -89,8 +90,8 @@ class Trove(Adapter):
         if name == "delete":
             number = self.lab.back_up(INSTANCE)["id"]
             self.lab.clear_requests()
-            return Write("backup_run", {"state": "absent", "id": number, "wait_interval": 1}, [f"DELETE /backups/{number}"],
-                         action="deleted", then="absent")
+            return Write("backup_run", {"state": "absent", "id": number, "wait_interval": 1},
+                         [f"DELETE /backups/{number}"], action="deleted", then="absent")
         if name == "import":
             location = self.lab.back_up(INSTANCE)["locationRef"]
             self.clear()
