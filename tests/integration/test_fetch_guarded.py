@@ -13,19 +13,17 @@ import json
 import os
 import shutil
 import stat
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "sandbox"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "sandbox"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from client import Sandbox  # noqa: E402
-from test_fetch import Host, kill_all, sha256  # noqa: E402
+from guarded import Guarded, in_spool, killed  # noqa: E402
+from test_fetch import sha256  # noqa: E402
 
 LOUD = {"ANSIBLE_LOG_PATH": "ansible.log", "ANSIBLE_LOG_VERBOSITY": "5", "ANSIBLE_DISPLAY_ARGS_TO_STDOUT": "1"}
 
@@ -43,65 +41,26 @@ def dump(sandbox):
     return sandbox.service("backupman", path="/backups/%s" % number)
 
 
+def guarded(folder, sandbox, kind):
+    sandbox.clear_faults()
+    sandbox.clear_requests()
+    ready = sandbox.ready["backupman"]
+    variables = {"BACKUPMAN_URL": ready["api_url"], "BACKUPMAN_API_KEY": ready["api_key"]}
+    return Guarded(folder, sandbox, kind, ready["api_key"], variables, provider="backupman", source="shop")
+
+
 @pytest.fixture
 def host(tmp_path, sandbox):
     """This machine, over a local connection."""
-    yield Guarded(tmp_path, sandbox, "local")
+    yield guarded(tmp_path, sandbox, "local")
     sandbox.clear_faults()
 
 
 @pytest.fixture
 def elsewhere(tmp_path, sandbox):
     """Another machine."""
-    yield Guarded(tmp_path, sandbox, "elsewhere")
+    yield guarded(tmp_path, sandbox, "elsewhere")
     sandbox.clear_faults()
-
-
-class Guarded(Host):
-    def __init__(self, folder, sandbox, kind):
-        super().__init__(folder, sandbox)
-        sandbox.clear_faults()
-        sandbox.clear_requests()
-        self.key = sandbox.ready["backupman"]["api_key"]
-        self.recorded, self.spool = folder / "recorded", folder / "spool"
-        self.recorded.mkdir()
-        self.environment = {name: text for name, text in self.environment.items() if not name.startswith("CLOUD66_")}
-        self.environment.update(
-            # A home is looked up by the user's name: killed runs would leave their files in the real one.
-            ANSIBLE_REMOTE_TMP=str(self.recorded / "home" / "tmp"),
-            ANSIBLE_CONNECTION_PLUGINS=str(ROOT / "tests" / "integration" / "connection_plugins"),
-            BACKUPMAN_URL=sandbox.ready["backupman"]["api_url"],
-            BACKUPMAN_API_KEY=self.key,
-            RECORDED=str(self.recorded),
-            RECORDING_AS=kind,
-            RESTORABLE_SPOOL_DIR=str(self.spool),
-        )
-
-    def command(self, *steps, **options):
-        for step in steps:
-            if "task" not in step:
-                step.setdefault("provider", "backupman")
-                step.setdefault("source", "shop")
-        return super().command(*steps, ansible_connection="recording", **options)
-
-    def told(self, text):
-        """Where a text was told to: the host, the user, a file that is left on the controller."""
-        found = {"host" for path in self.recorded.iterdir() if path.is_file() and text.encode() in path.read_bytes()}
-        if text in self.output:
-            found.add("output")
-        for path in self.folder.rglob("*"):
-            if path.is_file() and self.recorded not in path.parents and path.suffix not in (".pyc", ".sql"):
-                if text.encode() in path.read_bytes():
-                    found.add(str(path.relative_to(self.folder)))
-        return found
-
-    def put(self):
-        """The backups that were put there."""
-        return [path.read_bytes() for path in self.recorded.glob("*-put-backup-*")]
-
-
-def in_spool(host):
-    return sorted(path for path in host.spool.rglob("*") if path.is_file()) if host.spool.exists() else []
 
 
 @pytest.mark.parametrize("kind, pipelining", [("host", "0"), ("elsewhere", "1"), ("elsewhere", "0")])
@@ -220,17 +179,6 @@ def test_places_for_the_spool_and_a_key_in_the_environment_of_the_task(elsewhere
 
 
 # -- at the worst moment -------------------------------------------------------------------------------------------
-
-
-def killed(host, options, when):
-    """Run a fetch and kill all of it as soon as ``when()`` is true."""
-    process = subprocess.Popen(host.command(options), cwd=host.folder, env=host.environment, stdin=subprocess.DEVNULL,
-                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-    give_up = time.monotonic() + 60
-    while not when():
-        assert time.monotonic() < give_up and process.poll() is None
-        time.sleep(0.02)
-    kill_all(process)
 
 
 @pytest.mark.parametrize("kind", ["host", "elsewhere"])
