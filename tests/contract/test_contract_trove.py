@@ -11,6 +11,7 @@ import hashlib
 import http.client
 import json
 import sys
+import threading
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -362,6 +363,22 @@ def test_run_twice(lab, run):
     second = run("backup_run", source="db1", max_age="1h")
     assert not second["changed"] and second["backup"]["id"] == first["backup"]["id"]
     assert writes(lab) == ["POST /backups"]
+
+
+def test_a_token_that_ends_in_a_long_wait_is_renewed_once(lab, run):
+    lab.guest(hold=True)
+    later = [threading.Timer(3, lab.revoke_tokens, ["demo"]), threading.Timer(8, lab.guest, kwargs={"hold": False})]
+    for one in later:
+        one.start()
+    try:
+        result = run("backup_run", source=lab.instance("db1"), max_age="1h", wait_interval=1, wait_timeout=120)
+    finally:
+        for one in later:
+            one.join()
+    assert result["changed"] and result["backup"]["status"] == "ok"
+    assert writes(lab) == ["POST /backups"]
+    assert len(lab.token_requests()) == 2
+    assert [entry["status"] for entry in lab.requests("trove")].count(401) == 1
 
 
 def test_the_strategy(lab, run):
