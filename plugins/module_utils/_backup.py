@@ -226,11 +226,15 @@ class TaskRequest:
 
 @dataclass
 class TaskRecord:
-    """A task that the service shows. ``settings`` are what can be wanted of it, in the options' own spelling."""
+    """A task that the service shows. ``settings`` are what can be wanted of it, in the options' own spelling.
+
+    ``first_due`` is when its first backup is due, None once it has run, and where that is not known.
+    """
 
     id: str
     settings: dict
     raw: dict = field(default_factory=dict)
+    first_due: Optional[datetime] = None
 
 
 @dataclass

@@ -445,7 +445,7 @@ def test_a_schedule_is_created_read_back_and_then_left_alone(rack):
                                             "minute": 30, "full_backup_retention": 2}}]
     rack.forget()
     second = rack.task(frequency="30 4 * * *")
-    assert (second["changed"], second["action"]) == (False, "present")
+    assert (second["changed"], second["action"]) == (False, "pending")
     assert second["diff"] == {"before": {"task": DAILY}, "after": {"task": DAILY}}
     assert rack.calls() == [SCHEDULES]
 

@@ -8,16 +8,20 @@
 from __future__ import annotations
 
 import contextlib
+from datetime import timedelta
 
 from .._backup import newest_first
 from .._errors import OptionError
 from .._markers import MarkerBook
+from .._options import duration
+from .._schedule import Schedule
 from ._waiting import done_before, wait_for_backup
 
 _TEXTS = {
     "created": "The backup task was created",
     "updated": "The backup task was changed",
     "present": "The backup task is as wanted",
+    "pending": "The backup task is as wanted; its first backup is still to come",
     "deleted": "The backup task was removed",
     "absent": "There is no backup task",
 }
@@ -39,6 +43,8 @@ def ensure_record(params, provider, context):
         settings = None if absent else provider.wanted_task(params, current)
         before = current.settings if current else None
         action = _action(before, settings)
+        if action == "present" and _is_pending(current, duration(params, "grace"), context.now()):
+            action = "pending"
         result = {
             "changed": action in ("created", "updated", "deleted") or params["run_now"],
             "action": action,
@@ -66,6 +72,14 @@ def ensure_record(params, provider, context):
             )
         result["backup"] = backup.to_result(context.now())
     return result
+
+
+def _is_pending(task, grace, now):
+    """True until the first backup of a task that has not run yet is due, and some time to be late is over."""
+    if task.first_due is None:
+        return False
+    grace = Schedule(task.settings["frequency"]).default_grace if grace is None else grace
+    return now <= task.first_due + timedelta(seconds=grace)
 
 
 def _action(before, after):

@@ -25,6 +25,7 @@ from .._errors import (
     UnsupportedError,
 )
 from .._http import HttpClient, check_url
+from .._schedule import Schedule
 from . import _fields as fields
 from ._base import Listing, Option
 from ._openstack import CloudAccess, Grant
@@ -387,7 +388,11 @@ def _task(record):
         "full_backup_retention": fields.positive(record.get("full_backup_retention")) or _RETENTION,
         "copy_to": sorted({str(region).upper() for region in copies}),
     }
-    return TaskRecord(str(record["id"]), settings, record)
+    set_at = fields.moment(record, "updated", "created")
+    has_run = fields.text(record.get("last_scheduled")) is not None
+    if has_run or set_at is None or settings["frequency"] is None:
+        return TaskRecord(str(record["id"]), settings, record)
+    return TaskRecord(str(record["id"]), settings, record, Schedule(settings["frequency"]).next_run(set_at))
 
 
 def _sent(settings):

@@ -89,13 +89,13 @@ class Rackspace(Adapter):
             return Write("backup_run", {"state": "absent", "id": number, "wait_interval": 1},
                          [f"DELETE /backups/{number}"], action="deleted", then="absent")
         if name == "schedule":
-            return Write("backup_task", {**DAILY, "copy_to": ["ORD"]}, ["POST /schedules"])
+            return Write("backup_task", {**DAILY, "copy_to": ["ORD"]}, ["POST /schedules"], then="pending")
         schedule = {"action": "backup", "day_of_week": 0, "hour": 3, "minute": 30, "instance_id": self.source}
         number = self.sandbox.rackspace("POST", "/schedules", {"schedule": schedule})[1]["schedule"]["id"]
         self.sandbox.clear_requests()
         if name == "reschedule":
             return Write("backup_task", {**DAILY, "frequency": "45 4 * * *"}, [f"PUT /schedules/{number}"],
-                         action="updated")
+                         action="updated", then="pending")
         return Write("backup_task", {"state": "absent"}, [f"DELETE /schedules/{number}"],
                      action="deleted", then="absent")
 

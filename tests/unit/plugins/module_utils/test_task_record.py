@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from ansible_collections.restorable.backups.plugins.module_utils._backup import TaskRecord
 from ansible_collections.restorable.backups.plugins.module_utils._errors import (
@@ -156,6 +158,17 @@ def test_a_wait_is_for_a_backup_that_was_not_there(ensure):
     result = ensure(provider, world=world, frequency=NIGHTLY, wait=True)
     assert result["backup"]["id"] == new.id
     assert ensure(provider, world=world, frequency=NIGHTLY, wait=True).get("backup") is None
+
+
+@pytest.mark.parametrize(
+    "hours, given, action",
+    [(-1, {}, "pending"), (5, {}, "pending"), (7, {}, "present"), (7, {"grace": "8h"}, "pending"), (None, {}, "present")],
+)
+def test_a_task_that_has_not_run_yet_is_pending_until_it_is_late(ensure, hours, given, action):
+    provider, world = Shown({"frequency": NIGHTLY}), World()
+    provider.task.first_due = None if hours is None else world.now() - timedelta(hours=hours)
+    result = ensure(provider, world=world, frequency=NIGHTLY, **given)
+    assert (result["action"], result["changed"], provider.writes) == (action, False, [])
 
 
 def test_a_default_is_for_a_new_task_only(ensure):
