@@ -250,6 +250,9 @@ class Cloud66(Cloud66Api):
 
     def list_sources(self):
         records, warnings = self._pages("/stacks", {})
+        if warnings:
+            # Who is left out of an inventory is not backed up, and nobody is told.
+            raise ApiError("The list of stacks: %s" % "; ".join(warnings), code="incomplete")
         return [
             Source(
                 id=fields.text(record["uid"]),

@@ -742,3 +742,10 @@ def test_success_with_ok_false_is_a_refusal(answer, text):
         provider(answer).create_task("shop", TaskRequest())
     assert caught.value.code == "not_ok"
     assert not isinstance(caught.value, OutcomeUnknownError)
+
+
+@pytest.mark.parametrize("answer", [{"response": None}, {"response": [{"uid": "a"}], "pagination": {"pages": 1, "count": 3}}])
+def test_a_list_of_stacks_that_may_not_be_whole_is_an_error(answer):
+    with pytest.raises(ApiError, match="^The list of stacks: ") as caught:
+        provider(answer).list_sources()
+    assert caught.value.code == "incomplete"
