@@ -31,7 +31,7 @@ from ansible_collections.restorable.backups.plugins.module_utils._providers impo
 from ansible_collections.restorable.backups.plugins.module_utils._schedule import Schedule
 
 ROOT = Path(__file__).resolve().parents[4]
-PAGES = ("violations", "idempotency", "providers", "secrets", "files")
+PAGES = ("violations", "idempotency", "providers", "secrets", "files", "inventory")
 
 
 def page(name):
