@@ -159,8 +159,9 @@ class _Host:
             return
         if guarded.validate_certs is not None:
             self._way["validate_certs"] = guarded.validate_certs
-        if guarded.ca_path is not None:
-            self._way["ca_data"] = _authorities(guarded.ca_path)
+        # As for the API, which is where the credential belongs.
+        bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
+        self._way["ca_data"] = _authorities(guarded.ca_path or self._params["ca_path"] or bundle)
         if self._params["credentials_on_host"]:
             if guarded.client_cert is not None:
                 raise OptionError("credentials_on_host", "a client certificate is needed too, and stays on the controller")

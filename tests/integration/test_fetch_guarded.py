@@ -144,6 +144,20 @@ def test_what_goes_well_and_what_does_not(request, sandbox, dump, kind):
     assert not [name for name in host.left() if ".partial" in name]
 
 
+@pytest.mark.parametrize("kind", ["local", "elsewhere"])
+def test_tls(tmp_path, kind):
+    """What the API is trusted by, its downloads are trusted by: the option, or the bundle of the environment."""
+    with Sandbox.start(stacks="shop", tls=True) as secure:
+        (number,) = secure.service("backupman", "POST", "/backup", labels=["shop"])["ids"]
+        host = guarded(tmp_path, secure, kind)
+        options = {"id": number, "dest": str(host.target / "x.sql"), "force": True}
+        named, careless = host.fetch({**options, "ca_path": secure.ca_path}, {**options, "validate_certs": False})
+        host.environment["REQUESTS_CA_BUNDLE"] = secure.ca_path
+        bundled = host.fetch(options)
+        truth = secure.service("backupman", path="/backups/%s" % number)["sha256"]
+        assert [one.get("sha256") for one in (named, careless, bundled)] == [truth] * 3, (named, careless, bundled)
+
+
 def test_backups_that_share_a_file(host, sandbox):
     sandbox.switch("backupman", collision=True)
     try:
@@ -200,7 +214,7 @@ def test_killed_before_the_bytes_were_handed_on(elsewhere, dump):
     """All is on the controller: the next run only hands it on."""
     options = {"id": dump["id"], "dest": str(elsewhere.target / "x.sql")}
     elsewhere.environment["RECORDING_STALL"] = "1"
-    killed(elsewhere, options, lambda: (elsewhere.recorded / "stalled").exists())
+    killed(elsewhere, options, (elsewhere.recorded / "stalled").exists)
     assert [path.name.endswith(".sql") for path in in_spool(elsewhere)].count(True) == 1
     assert {stat.S_IMODE(os.stat(path).st_mode) for path in in_spool(elsewhere)} == {0o600}
     del elsewhere.environment["RECORDING_STALL"]
