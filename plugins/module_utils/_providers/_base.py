@@ -75,10 +75,14 @@ class Surroundings:
 
 @dataclass
 class Listing:
-    """Backups of one source in no particular order, each once, and what the user should know of how they were read."""
+    """Backups of one source in no particular order, each once, and what the user should know of how they were read.
+
+    ``whole`` is False where some may be missing: such a list is shown, and nothing is written on its strength.
+    """
 
     backups: list
     warnings: list = field(default_factory=list)
+    whole: bool = True
 
 
 class Provider:
