@@ -22,7 +22,8 @@ options:
       - An option that the provider does not have is refused, because it was meant for another service.
       - In place of every connection option, and of O(source), stands the variable C(protect_<option>) of the host when the
         option is not set; then the environment variables that are named at the option, read from the task's
-        C(environment) and from the controller's. So an inventory made for the role P(restorable.backups.protect#role)
+        C(environment) and from the controller's. The host's variables are those of its C(protect_provider); a task that
+        names another provider gets none of them. So an inventory made for the role P(restorable.backups.protect#role)
         serves ad-hoc commands too.
     type: str
     default: cloud66
@@ -146,6 +147,7 @@ options:
     description:
       - What is backed up. For V(cloud66) and V(cloud66_v2) the UID of a stack, for V(trove) and V(rackspace) the id or name of
         an instance, for V(backupman) the label of a data source.
+      - V(*) means all that the account has, for V(trove), V(rackspace) and V(backupman), where only reading is meant.
       - The host's variable C(protect_source) is used when this is not set.
     type: str
     required: true
@@ -164,6 +166,7 @@ options:
     description:
       - What is backed up. For V(cloud66) and V(cloud66_v2) the UID of a stack, for V(trove) and V(rackspace) the id or name of
         an instance, for V(backupman) the label of a data source.
+      - V(*) means all that the account has, for V(trove), V(rackspace) and V(backupman), where only reading is meant.
       - Either this or O(sources) is needed. The host's variable C(protect_source) is used when neither is set.
     type: str
     aliases:

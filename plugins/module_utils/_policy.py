@@ -117,13 +117,14 @@ def _missing(backups, policy):
 def _collisions(backups):
     """One violation for all of them: what one run did wrong, the next one does again every night."""
     places = {}
+    # One without a source was imported, and notes a file that another backup may well have made.
     for backup in backups:
-        if backup.location:
+        if backup.location and backup.source:
             places.setdefault(backup.location, []).append(backup.id)
     sharing = []
     for backup in newest_first(backups):
         # What the provider knows reaches farther: it has seen other sources too.
-        here = [name for name in places.get(backup.location, ()) if name != backup.id]
+        here = [name for name in places.get(backup.location, ()) if name != backup.id] if backup.source else []
         others = backup.shares_file_with or sorted(here)
         if others:
             sharing.append((backup, others))

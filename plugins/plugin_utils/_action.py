@@ -91,7 +91,10 @@ class ControllerAction(ActionBase):
         arguments = self._task.args.copy()
         if "provider" in spec:
             variables = _HostVariables(task_vars, self._templar)
-            arguments.setdefault("provider", variables.get("protect_provider") or PROVIDER_OPTIONS["provider"]["default"])
+            whose = variables.get("protect_provider") or PROVIDER_OPTIONS["provider"]["default"]
+            if arguments.setdefault("provider", whose) != whose:
+                # They tell of another service, and its credential must not go to this one.
+                variables = {}
             provider = PROVIDERS.get(arguments["provider"])
             if provider is not None:  # else the validation below says which there are
                 arguments = complete(arguments, spec, provider.options, variables, environment)

@@ -48,6 +48,10 @@ def run(params, provider, context):
         raise OptionError("sources", "is empty: there is nothing to judge")
     provider.require("list")
     provider.check_understood("list", params, LIST_FILTERS)
+    if policy.min_size is not None or policy.max_size_drop is not None:
+        provider.require("sizes")
+    if policy.require_verified:
+        provider.require("verified")
     readings = read_sources(
         provider, wanted_sources(params), lambda s: provider.list_backups(s, **list_filters(params)), context.warn
     )

@@ -43,6 +43,13 @@ _IN_WORDS = {
     "run": "take a backup on request",
     "import": "import a backup",
     "delete": "delete a backup",
+    "sizes": "tell how large backups are",
+    "verified": "tell whether backups were verified",
+}
+# What works in place of a fact, whoever does not tell it.
+_IN_PLACE_OF_FACTS = {
+    "sizes": "leave out min_size and max_size_drop; a file that backup_file_fetch has brought tells its size",
+    "verified": "leave out require_verified; bring a file with backup_file_fetch and look into it",
 }
 
 
@@ -110,9 +117,9 @@ class Provider:
     import_kind = "order"
 
     def require(self, operation):
-        """Raise UnsupportedError, before any request, for what this API cannot do."""
+        """Raise UnsupportedError, before any request, for what this API cannot do, or does not tell."""
         if operation not in self.capabilities:
-            hint = self.instead.get(operation)
+            hint = self.instead.get(operation) or _IN_PLACE_OF_FACTS.get(operation)
             raise UnsupportedError(
                 "provider %s cannot %s%s" % (self.name, _IN_WORDS[operation], ": " + hint if hint else ""),
                 provider=self.name,

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.restorable.backups.plugins.module_utils._errors import ApiError, AuthError, OptionError
+from ansible_collections.restorable.backups.plugins.module_utils._errors import ApiError, AuthError, OptionError, UnsupportedError
 from ansible_collections.restorable.backups.plugins.module_utils._operations import check
 from ansible_collections.restorable.backups.tests.unit.plugins.module_utils.worlds import (
     DAY,
@@ -204,4 +204,20 @@ def test_bad_options_are_named_before_any_request(given, text):
     with pytest.raises(OptionError) as caught:
         judged(provider, **given)
     assert caught.value.message.startswith(text)
+    assert provider.calls == []
+
+
+@pytest.mark.parametrize(
+    "given, words",
+    [
+        ({"min_size": "1k"}, "cannot tell how large backups are: leave out min_size"),
+        ({"max_size_drop": 50.0}, "cannot tell how large backups are"),
+        ({"require_verified": True}, "cannot tell whether backups were verified: leave out require_verified"),
+    ],
+)
+def test_what_a_service_never_tells_is_not_asked_of_its_backups(given, words):
+    provider = FakeProvider(backup())
+    provider.capabilities = frozenset(["list"])
+    with pytest.raises(UnsupportedError, match=words):
+        check.run(options(check.SPEC, source="shop", **given), provider, World())
     assert provider.calls == []

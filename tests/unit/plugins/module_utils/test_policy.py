@@ -419,6 +419,10 @@ def test_collisions_are_one_violation_with_the_newest_as_its_example():
     assert violation.message.startswith("Backups 1 and x1 (crm) share one file")
 
 
+def test_an_imported_backup_and_its_original_do_not_collide():
+    assert codes([backup(60, location="p/x"), backup(120, location="p/x", source="")]) == []
+
+
 def test_unknown_places_do_not_collide():
     assert codes([backup(60, location=None), backup(120, location=None), backup(180, location="")]) == []
 

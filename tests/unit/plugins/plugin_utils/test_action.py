@@ -200,6 +200,19 @@ def test_the_variables_of_the_role_stand_in_for_options(plugin):
     assert (one.seen[0]["source"], one.seen[0]["account"], one.seen[0]["limit"]) == ("of templated", "7", None)
 
 
+@pytest.mark.parametrize("of_host", ["cloud66", None])
+def test_the_variables_of_a_host_are_not_for_another_service(plugin, monkeypatch, of_host):
+    """Or its credential would go there."""
+    monkeypatch.delenv("BACKUPMAN_API_KEY", raising=False)
+    one = plugin(token=None, provider="backupman", api_url="https://bm.example.test")
+    host = {"protect_api_token": TOKEN, "protect_provider": of_host, "protect_source": "uid", "protect_account": "7"}
+    result = one.run(task_vars={name: value for name, value in host.items() if value})
+    assert result["failed"] and result["msg"].startswith("api_token: no API key given")
+    mine = dict(host, protect_provider="backupman", protect_api_token="its-own")
+    assert "failed" not in one.run(task_vars=mine)
+    assert one.seen[0]["api_token"] == "its-own"
+
+
 def test_secrets_are_cleaned_out_of_results_errors_and_warnings(plugin):
     def chatty(params, context):
         context.warn("warned of " + TOKEN)
