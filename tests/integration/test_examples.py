@@ -42,6 +42,9 @@ def blocks_of(page):
     return [(f"{page.relative_to(ROOT)} {number}", text) for number, text in enumerate(found, 1)]
 
 
+# An inventory of the plugin, and what pages show of one without the rest.
+SOURCES = {"plugin": "restorable.backups.sources"}
+PARTS_OF_SOURCES = {"compose", "filters", "cache", "cache_plugin", "cache_connection", "cache_timeout"}
 BLOCKS = dict(block for page in PAGES for block in blocks_of(page))
 
 
@@ -104,7 +107,7 @@ def test_the_examples_of_a_module(controller, world, module, request):
 
 
 @pytest.mark.parametrize("block", BLOCKS)
-def test_the_snippets_of_a_page(controller, world, block):
+def test_the_snippets_of_a_page(controller, world, block, request):
     variables, here = world
     content = here(BLOCKS[block])
     if isinstance(content, list) and all("hosts" in play for play in content):
@@ -120,5 +123,13 @@ def test_the_snippets_of_a_page(controller, world, block):
         controller.command("ansible-playbook", "-i", "inventory.yml", "restorable.backups.protect").ended().passed()
         records = {path.stem for path in (controller.place / "backup-results").glob("*.json")}
         assert records == set(content["all"]["hosts"])
+    elif "plugin" in content or set(content) <= PARTS_OF_SOURCES:
+        environment = {"SECOND_TOKEN": controller.env["CLOUD66_TOKEN"]}
+        if content.get("provider") == "trove":
+            environment.update(request.getfixturevalue("lab").environment)
+        (controller.place / "page.sources.yml").write_text(yaml.safe_dump({**SOURCES, **content}))
+        run = controller.wait(controller.command(
+            "ansible-inventory", "-i", "page.sources.yml", "--list", env=environment)).passed()
+        assert '"_meta"' in run.output
     else:
         assert set(content) == {"collections"}, f"{block} is neither a playbook nor an inventory: run it here"
