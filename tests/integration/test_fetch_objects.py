@@ -6,7 +6,10 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -93,6 +96,38 @@ def test_objects_whole_and_in_segments(trove, lab):
     assert in_spool(trove) == []
     direct = trove.fetch({"id": large["id"], "dest": str(trove.target / "direct.gz"), "credentials_on_host": True})
     assert (direct["sha256"], trove.told(TOKEN)) == (many["sha256"], {"host"})
+
+
+@pytest.mark.parametrize("trove", KINDS, indirect=True)
+def test_a_token_that_is_refused_on_the_way(trove, lab):
+    """Another one is asked for, once, and no part is fetched twice."""
+    large = lab.back_up("db1", name="big")
+    segments = lab.segments(large["id"])
+    lab.clear_requests()
+    # One part in the first portion, two in the second: there is time in between.
+    trove.environment["ANSIBLE_LOCAL_TEMP"] = str(trove.folder / "tmp")
+    command = trove.command({"id": large["id"], "dest": str(trove.target / "x.gz"), "workers": 1})
+    process = subprocess.Popen(command, cwd=trove.folder, env=trove.environment, stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def fetched():
+        return [entry["path"].rpartition("/")[2] for entry in lab.requests("swift")
+                if entry["method"] == "GET" and large["id"] + "_" in entry["path"] and entry["status"] == 200]
+
+    give_up = time.monotonic() + 60
+    while not fetched():
+        assert time.monotonic() < give_up and process.poll() is None
+        time.sleep(0.02)
+    # Those of the whole user would take new ones along that are asked for within the same second.
+    (note,) = (trove.folder / "tmp").glob("*/tokens/*.json")
+    lab.revoke_token(json.loads(note.read_text())["grant"]["token"])
+    output, _nothing = process.communicate(timeout=120)
+    assert process.returncode == 0, output
+    assert (trove.folder / "results.json").read_text().count('"failed": true') == 0, output
+    assert (trove.target / "x.gz").read_bytes() == lab.local_copy(large["id"]).read_bytes()
+    assert [entry["user"] for entry in lab.token_requests()].count("demo") == 2
+    assert any(entry["status"] == 401 for entry in lab.requests("swift"))
+    assert sorted(fetched()) == sorted(segment["name"].rpartition("/")[2] for segment in segments)
 
 
 @pytest.mark.parametrize("trove", KINDS, indirect=True)
