@@ -166,9 +166,11 @@ class _Fixed:
 class HttpClient:
     """Asks one API. Safe to use from several threads.
 
-    ``credential`` is a (header, value) pair, None for none, or an object whose ``header()`` gives that pair and whose
-    ``renew(value)`` gets another one in place of a refused value (True where there is one): asked once for a refused read.
-    ``problem_of(call, response)`` is the service's own way to read an error; None from it means the usual one.
+    ``credential`` is a (header, value) pair, None for none, or an object whose ``header()`` gives that pair, the header
+    always being its ``header_name``, and whose ``renew(value)`` gets another one in place of a refused value (True where
+    there is one): asked once for a refused read.
+    ``problem_of(call, response)`` is the service's own way to read an error; None from it means the usual one. What it
+    finds in a 401 is no fault of the credential, which is then not renewed.
     Timeouts are seconds for connecting and for each read. Reads are retried with jittered backoff; POST and every other
     write is sent once, ever.
     """
@@ -183,7 +185,7 @@ class HttpClient:
         validate_certs=True,
         ca_path=None,
         on_response=None,
-        problem_of=None,
+        problem_of=lambda call, response: None,
         client_cert=None,
         sleep=time.sleep,
     ):
@@ -221,20 +223,17 @@ class HttpClient:
         self._refuse_redirect("HEAD %s" % path, response)
         return Answer(None, response.headers, response.status_code)
 
-    def post(self, path, body=None, params=None, empty=False):
-        """POST once. Raises OutcomeUnknownError where the service may have acted though no good answer came.
+    def post(self, path, body=None):
+        """POST once. Raises OutcomeUnknownError where the service may have acted though no good answer came."""
+        return self._write("POST", path, json=body)
 
-        ``empty``: an answer without a body is a good one.
-        """
-        return self._write("POST", path, body, params, empty)
-
-    def put(self, path, body=None, params=None, empty=False):
-        """PUT, as ``post``."""
-        return self._write("PUT", path, body, params, empty)
+    def put(self, path, body=None, empty=False):
+        """PUT, as ``post``. ``empty``: an answer without a body is a good one."""
+        return self._write("PUT", path, empty, json=body)
 
     def delete(self, path, params=None):
         """DELETE, as ``post``; its answer may be empty."""
-        return self._write("DELETE", path, None, params, True)
+        return self._write("DELETE", path, True, params=params)
 
     def _read(self, method, path, params):
         call = "%s %s" % (method, path)
@@ -252,31 +251,28 @@ class HttpClient:
                 continue
             if response.status_code < 400:
                 return response
-            problem = self._problem(call, response)
-            if response.status_code == 401 and self._renewable and not renewed:
+            own = self._problem_of(call, response)
+            if response.status_code == 401 and own is None and self._renewable and not renewed:
                 renewed = True
-                if self._credential.renew(self._sent_value(response)):
+                if self._credential.renew(response.request.headers.get(self._credential.header_name)):
                     continue
+            problem = own or error_of(call, response)
             if last or not isinstance(problem, UnavailableError) or response.status_code not in _RETRIED:
                 raise problem
-            asked = retry_after(response.headers)
-            if asked is not None and asked > RETRY_AFTER_LIMIT:
-                problem.message += " (it asks to wait %s)" % format_duration(asked)
-                raise problem
-            self._sleep(backoff(attempt) if asked is None else asked + random.uniform(0, 0.5))
+            self._sleep(patience(problem, retry_after(response.headers), attempt))
             attempt += 1
 
-    def _write(self, method, path, body, params, empty):
+    def _write(self, method, path, empty=False, **content):
         call = "%s %s" % (method, path)
         try:
-            response = self._send(method, path, params=params, json=body)
+            response = self._send(method, path, **content)
         except requests.exceptions.RequestException as error:
             problem = self._connection_problem(call, error)
             if problem.code in ("unavailable", "tls") and not _never_sent(error):
                 raise OutcomeUnknownError("%s; the request may have been carried out" % problem.message, call=call)
             raise problem
         if response.status_code >= 400:
-            problem = self._problem(call, response)
+            problem = self._problem_of(call, response) or error_of(call, response)
             unclear = isinstance(problem, UnavailableError) and problem.code != "throttled"
             if unclear:
                 raise OutcomeUnknownError(
@@ -293,10 +289,6 @@ class HttpClient:
                 "%s; the request may have been carried out" % problem.message, status=response.status_code, call=call
             )
 
-    def _problem(self, call, response):
-        own = self._problem_of(call, response) if self._problem_of else None
-        return own or error_of(call, response)
-
     def _prepare(self, method, path, credential, **content):
         request = requests.PreparedRequest()
         headers = dict(self._headers, **dict([credential])) if credential else self._headers
@@ -312,11 +304,6 @@ class HttpClient:
         if self._on_response:
             self._on_response(response)
         return response
-
-    def _sent_value(self, response):
-        """The credential's value that went with the request."""
-        header = self._credential.header()
-        return response.request.headers.get(header[0]) if header else None
 
     @staticmethod
     def _refuse_redirect(call, response):
@@ -388,6 +375,19 @@ def backoff(attempt):
     return min(_BACKOFF_LIMIT, _BACKOFF_START * 2**attempt) * random.uniform(0.5, 1.0)
 
 
+def patience(problem, asked, attempt):
+    """Seconds to wait after failed attempt number ``attempt``: those ``asked`` for, None for none.
+
+    Raises the problem that was met where they are too many.
+    """
+    if asked is None:
+        return backoff(attempt)
+    if asked > RETRY_AFTER_LIMIT:
+        problem.message += " (it asks to wait %s)" % format_duration(asked)
+        raise problem
+    return asked + random.uniform(0, 0.5)
+
+
 def retry_after(headers):
     """Seconds that a Retry-After header asks for (a number or an HTTP date), None without a readable one."""
     value = (headers.get("Retry-After") or "").strip()
@@ -405,6 +405,7 @@ def error_of(call, response):
     word, text = said
     message = "%s answered %d%s" % (call, status, ": %s" % text if text else "")
     about = {"status": status, "call": call}
+    throttled = dict(about, code="throttled", retry_after=retry_after(response.headers))
     if status in (401, 402, 403):
         hint = {
             401: "the credential is not accepted: check api_token, or what stands in for it",
@@ -417,11 +418,11 @@ def error_of(call, response):
     if status == 503 and (word == "not_implemented" or "not implemented" in text.lower()):
         return UnsupportedError("%s (the service does not offer this call)" % message, **about)
     if status == 429 or (status == 503 and (word == "throttled" or "throttl" in text.lower())):
-        return UnavailableError("%s (request limit reached)" % message, code="throttled", **about)
+        return UnavailableError("%s (request limit reached)" % message, **throttled)
     if status == 413:
         # OpenStack: with Retry-After too many requests at a time, without it too many things.
         if response.headers.get("Retry-After"):
-            return UnavailableError("%s (request limit reached)" % message, code="throttled", **about)
+            return UnavailableError("%s (request limit reached)" % message, **throttled)
         return ApiError("%s (a quota of the account is used up)" % message, code="over_limit", **about)
     if status == 408 or status >= 500:
         return UnavailableError(message, **about)

@@ -20,14 +20,14 @@ import threading
 import time
 import traceback
 import warnings
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from itertools import chain
 from typing import Optional
 from urllib.parse import urlsplit
 
 from .._errors import ApiError, AuthError, BackupError, MissingLibraryError, OptionError, UnavailableError
-from .._http import HttpClient, backoff, check_url
+from .._http import HttpClient, check_url, patience, retry_after
 from .._options import secrets_in
 
 # A token is renewed when less than this is left of it; downloads want more, as they go on for a while.
@@ -99,6 +99,8 @@ class CloudAccess:
     and ways to ask, its ``log_in()`` gives a Grant or raises a BackupError. Several threads may share one object.
     """
 
+    header_name = "X-Auth-Token"
+
     def __init__(self, identity, params, around, sleep=time.sleep):
         self._identity, self._params, self._hide, self._sleep = identity, params, around.hide, sleep
         self._lock = threading.Lock()
@@ -108,9 +110,9 @@ class CloudAccess:
             name = hashlib.sha256(identity.key.encode("utf-8")).hexdigest()
             self._shared = _SharedNote(os.path.join(around.private_dir, "tokens"), name)
 
-    def header(self, seconds=MARGIN):
-        """The header that carries the token, which is good for ``seconds`` from now."""
-        return "X-Auth-Token", self.grant(seconds).token
+    def header(self):
+        """The header that carries the token."""
+        return self.header_name, self.grant().token
 
     def renew(self, stale):
         """Have another token than ``stale``, which a service refused; False where there is none."""
@@ -122,7 +124,7 @@ class CloudAccess:
         check_url("allow_http", url, self._params["allow_http"])
         return url
 
-    def client(self, service_type, problem_of=None):
+    def client(self, service_type, problem_of):
         """An HttpClient for a service, with this token and the TLS settings that go with it."""
         grant = self.grant()
         return HttpClient(
@@ -156,14 +158,17 @@ class CloudAccess:
         for attempt in range(retries + 1):
             try:
                 return self._identity.log_in()
-            except UnavailableError:
+            except UnavailableError as error:
                 if attempt == retries:
                     raise
-                self._sleep(backoff(attempt))
+                self._sleep(patience(error, error.details.get("retry_after"), attempt))
 
 
 class _SharedNote:
-    """The Grant, or why there is none, in a file that the processes of a run share."""
+    """The Grant, or why there is none, in a file that the processes of a run share.
+
+    It saves token requests, and no more: where the folder cannot be used, each process asks for a token of its own.
+    """
 
     def __init__(self, folder, name):
         self._folder, self._path = folder, os.path.join(folder, name + ".json")
@@ -194,13 +199,13 @@ class _SharedNote:
     def _locked(self):
         import fcntl
 
-        os.makedirs(self._folder, mode=0o700, exist_ok=True)
-        handle = os.open(self._path + ".lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+        with ExitStack() as stack:
+            with suppress(OSError):
+                os.makedirs(self._folder, mode=0o700, exist_ok=True)
+                handle = os.open(self._path + ".lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+                stack.callback(os.close, handle)
+                fcntl.flock(handle, fcntl.LOCK_EX)
             yield
-        finally:
-            os.close(handle)
 
     def _read(self):
         """(Grant or None, error or None, when it was noted). What cannot be read is as good as nothing."""
@@ -217,10 +222,14 @@ class _SharedNote:
 
     def _write(self, noted):
         temporary = "%s.%d" % (self._path, os.getpid())
-        handle = os.open(temporary, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(noted, file)
-        os.replace(temporary, self._path)
+        try:
+            handle = os.open(temporary, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump(noted, file)
+            os.replace(temporary, self._path)
+        except OSError:
+            with suppress(OSError):
+                os.unlink(temporary)
 
 
 class OpenStackIdentity:
@@ -377,6 +386,8 @@ def ask_keystone(auth, verify, cert, params, option, auth_url):
     from keystoneauth1.session import Session
 
     session = Session(verify=verify, cert=cert, timeout=params["api_timeout"])
+    # Else requests would add what ~/.netrc holds for this host. What the plugin itself wants to send is left alone.
+    session.session.auth = lambda request: request
     plain = session.request
 
     def guarded(url, method, **about):
@@ -478,8 +489,11 @@ def _identity_problem(error, option, host):
     if status in (401, 403):
         text = "The identity service at %s does not accept the credentials (%d): check %s" % (host, status, option)
         return AuthError(text, status=status, option=option)
-    if status in (408, 429) or status >= 500:
-        return UnavailableError("The identity service at %s answered %d" % (host, status), status=status)
+    headers = getattr(getattr(error, "response", None), "headers", {})
+    # With Retry-After 413 means too many requests at a time.
+    if status in (408, 429) or status >= 500 or (status == 413 and headers.get("Retry-After")):
+        text = "The identity service at %s answered %d" % (host, status)
+        return UnavailableError(text, status=status, retry_after=retry_after(headers))
     if status == 404 or isinstance(error, exceptions.DiscoveryFailure):
         text = "There is no identity service at %s: check auth_url in %s" % (host, option)
         return ApiError(text, code="no_identity", option=option)

@@ -36,7 +36,7 @@ class Cloud:
 
     # as CloudAccess
 
-    def client(self, service, problem_of=None):
+    def client(self, service, problem_of):
         self.problems[service] = problem_of
         return self
 
@@ -71,7 +71,7 @@ class Cloud:
     def head(self, path, params=None):
         return self._answer("HEAD", path, dict(params or {}))
 
-    def post(self, path, body=None, params=None, empty=False):
+    def post(self, path, body=None):
         return self._answer("POST", path, body)
 
     def delete(self, path, params=None):

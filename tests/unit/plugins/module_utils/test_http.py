@@ -607,11 +607,13 @@ def test_plain_http_where_tls_is_meant_is_told(server):
 class Renewable:
     """A credential that can be renewed so many times."""
 
+    header_name = "X-Auth-Token"
+
     def __init__(self, times=1):
         self.number, self.times, self.stale = 1, times, []
 
     def header(self):
-        return ("X-Auth-Token", "t-%d" % self.number)
+        return (self.header_name, "t-%d" % self.number)
 
     def renew(self, value):
         self.stale.append(value)
@@ -644,6 +646,21 @@ def test_what_a_fresh_credential_does_not_cure_is_refused(times, sent):
     with pytest.raises(AuthError):
         script.client.get("/x")
     assert len(script.sent) == sent and len(credential.stale) == 1
+
+
+def test_a_credential_that_is_not_at_fault_is_not_renewed():
+    script, credential = renewing(Refusing("t-1", 401))
+    script.client._problem_of = lambda call, response: AuthError("no account in the object store", code="no_object_store")
+    with pytest.raises(AuthError, match="no account"):
+        script.client.get("/x")
+    assert len(script.sent) == 1 and credential.stale == []
+
+
+def test_no_credential_is_asked_for_to_renew_the_one_that_was_sent():
+    script, credential = renewing(Refusing("t-1", 401), GOOD)
+    credential.header = None
+    script.client.get("/x")
+    assert credential.stale == ["t-1"]
 
 
 def test_a_write_is_not_sent_again_with_a_fresh_credential():

@@ -49,6 +49,7 @@ class Keystone:
 
     def __init__(self):
         self.calls, self.bodies, self.status, self.redirect, self.delay = [], [], 201, None, 0.0
+        self.authorizations, self.retry_after = [], {}
         self.seconds, self.skew, self.issued, self.endpoints = 3600, 0, True, ENDPOINTS
         keystone = self
 
@@ -69,6 +70,7 @@ class Keystone:
 
             def do_GET(self):
                 keystone.calls.append("GET " + self.path)
+                keystone.authorizations.append(self.headers["Authorization"])
                 links = [{"rel": "self", "href": keystone.url + "/"}]
                 version = {"id": "v3.14", "status": "stable", "links": links}
                 self.reply(200, {"version": version})
@@ -76,12 +78,14 @@ class Keystone:
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 keystone.calls.append("POST " + self.path)
+                keystone.authorizations.append(self.headers["Authorization"])
                 keystone.bodies.append(json.loads(body))
                 time.sleep(keystone.delay)
                 if keystone.redirect:
                     self.reply(302, {}, Location=keystone.redirect)
                 elif keystone.status != 201:
-                    self.reply(keystone.status, {"error": {"code": keystone.status, "message": "no", "title": "No"}})
+                    error = {"code": keystone.status, "message": "no", "title": "No"}
+                    self.reply(keystone.status, {"error": error}, **keystone.retry_after)
                 else:
                     token = "token-%d" % keystone.asked
                     self.reply(201, {"token": keystone.token()}, X_Subject_Token=token)
@@ -347,6 +351,25 @@ def test_a_spoilt_note_is_as_good_as_none(world):
     assert world.keystone.asked == 6
 
 
+def test_a_folder_that_cannot_be_used_only_costs_more_token_requests(world):
+    os.rmdir(world.private_dir)
+    with open(world.private_dir, "w"):
+        pass
+    for number in (1, 2):
+        assert world.access(auth=world.auth()).header()[1] == "token-%d" % number
+
+
+@pytest.mark.parametrize("function", ["fcntl.flock", "json.dump", "os.replace"])
+def test_a_disk_that_is_full_or_takes_no_locks_leaves_nothing_behind(world, monkeypatch, function):
+    def fail(*_about):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(function, fail)
+    assert world.access(auth=world.auth()).header()[1] == "token-1"
+    kept = [path for path in everything_below(world.private_dir) if not path.endswith((".json", ".lock"))]
+    assert kept == []
+
+
 # -- renewal -----------------------------------------------------------------------------------------------------------
 
 
@@ -357,7 +380,7 @@ def test_a_token_is_renewed_before_it_expires(world, monkeypatch):
     now = time.time()
     monkeypatch.setattr(_openstack.time, "time", lambda: now + 530)
     assert access.header()[1] == "token-1"
-    assert access.header(300)[1] == "token-2", "a download wants a token that lives longer"
+    assert access.grant(300).token == "token-2", "a download wants a token that lives longer"
     monkeypatch.setattr(_openstack.time, "time", lambda: now + 530 + 560)
     assert access.header()[1] == "token-3"
 
@@ -366,7 +389,7 @@ def test_tokens_that_never_live_long_are_used_all_the_same(world):
     world.keystone.seconds = 20
     access = world.access(auth=world.auth())
     assert [access.header()[1] for _try in range(3)] == ["token-1"] * 3
-    assert access.header(600)[1] == "token-1"
+    assert access.grant(600).token == "token-1"
 
 
 @pytest.mark.parametrize("skew", [-7200, 7200])
@@ -411,6 +434,29 @@ def test_a_service_that_fails_for_a_moment_is_asked_again(world):
     assert world.access(auth=world.auth()).header()[0] == "X-Auth-Token"
 
 
+@pytest.mark.parametrize("status", [413, 429, 503])
+def test_a_service_that_is_asked_too_often_is_waited_for(world, status):
+    world.keystone.status, world.keystone.retry_after = status, {"Retry_After": "7"}
+    with pytest.raises(UnavailableError, match="answered %d" % status):
+        world.access(auth=world.auth(), api_retries=1).header()
+    (pause,) = world.pauses
+    assert world.keystone.asked == 2 and 7 <= pause <= 7.5
+
+
+def test_a_service_that_wants_to_be_waited_for_too_long_is_reported(world):
+    world.keystone.status, world.keystone.retry_after = 429, {"Retry_After": "3600"}
+    with pytest.raises(UnavailableError, match=r"answered 429 \(it asks to wait 1h\)"):
+        world.access(auth=world.auth(), api_retries=3).header()
+    assert world.keystone.asked == 1 and world.pauses == []
+
+
+def test_a_quota_that_is_used_up_is_not_waited_for(world):
+    world.keystone.status = 413
+    with pytest.raises(ApiError, match="answered 413"):
+        world.access(auth=world.auth(), api_retries=3).header()
+    assert world.keystone.asked == 1
+
+
 def test_no_connection(world):
     world.keystone.server.shutdown()
     world.keystone.server.server_close()
@@ -449,6 +495,15 @@ def test_a_password_follows_no_redirect(world):
     finally:
         other.server.shutdown()
         other.server.server_close()
+
+
+def test_what_netrc_holds_is_not_for_the_identity_service(world, monkeypatch, tmp_path):
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login someone password else\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    world.environment["NETRC"] = str(netrc)
+    world.access(auth=world.auth()).header()
+    assert world.keystone.authorizations == [None, None]
 
 
 @pytest.mark.parametrize("place", ["auth", "cloud"])
