@@ -111,6 +111,8 @@ class Provider:
     instead = {}
     # Operation -> those options of its module that not every provider has, and this one does.
     understands = {}
+    # Option that it does not have -> one sentence: why not, and what works instead.
+    why_not = {}
     # "record": a task can be read and changed. "order": it can only be asked for, and seen by what it makes.
     task_kind = "order"
     # The same of imports.
@@ -132,7 +134,8 @@ class Provider:
         for option in options:
             if params.get(option) not in (None, False) and option not in known:
                 what = "it has " + ", ".join(known) if known else "it has none of this kind"
-                raise OptionError(option, "provider %s has no such option (%s)" % (self.name, what))
+                usual = "provider %s has no such option (%s)" % (self.name, what)
+                raise OptionError(option, self.why_not.get(option, usual))
 
     @classmethod
     def from_options(cls, params, around):

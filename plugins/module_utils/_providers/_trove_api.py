@@ -26,6 +26,8 @@ GB = 1 << 30
 MAX_PAGES = 10000
 # Pages in a row without a record that was not seen before, after which a list is held to go in circles.
 _MAX_REPEATS = 3
+# Readings of a list in which records moved that were not seen yet, before it is taken as it is.
+_MAX_READINGS = 4
 # Names that are shown where one was not found.
 _MAX_SHOWN = 10
 
@@ -85,7 +87,7 @@ class TroveApi(Provider):
             return Listing([], ["there is no datastore %s; there are: %s" % (datastore, shown(known[::2]))])
         if not records and datastore is None and source != ALL:
             self._check_instance(source)
-        return Listing([self._backup(record) for record in records], warnings)
+        return Listing([self._backup(record) for record in records], warnings, whole=not warnings)
 
     def get_backup(self, source, backup_id):
         record = self._one(self._client.get(fields.path("backups", backup_id)).data, "backup")
@@ -108,13 +110,14 @@ class TroveApi(Provider):
     def list_sources(self):
         records, warnings = self._pages("/instances", {}, ("instances",))
         if warnings:
-            raise self._bad_shape("null in place of a list of instances")
+            # Who is left out of an inventory is not backed up, and nobody is told.
+            raise ApiError("The list of instances: %s" % "; ".join(warnings), code="incomplete")
         return [source_of(record) for record in records]
 
     def instance_id(self, source):
         """The id of an instance that is given by its id or its name. The service is asked once for all names."""
         if UUID.match(source):
-            return source
+            return source.lower()
         with self._lock:
             if self._sources is None:
                 self._sources = self.list_sources()
@@ -148,12 +151,14 @@ class TroveApi(Provider):
         """Ask for the backup to be deleted, and those that build on it with it. It goes a while later."""
         try:
             self._client.delete(fields.path("backups", backup_id))
-        except OutcomeUnknownError:
+        except OutcomeUnknownError as doubt:
             # Trove answers 500 for a backup that is still running.
             try:
                 backup = self.get_backup(ALL, backup_id)
             except NotFoundError:
                 return
+            except ApiError:
+                raise doubt
             if backup.status == RUNNING:
                 about = (backup_id, backup.raw.get("status"))
                 text = "Backup %s cannot be deleted while it is running (its status is %s)" % about
@@ -239,20 +244,36 @@ class TroveApi(Provider):
     # -- pages -----------------------------------------------------------------------------------------------------
 
     def _pages(self, path, params, names):
-        """All records of a list, each once, in page order, and warnings.
+        """All records of a list, each once, in page order, and warnings: with one, records may be missing.
 
-        Only the marker of a link is used: the address in it is often wrong, and always https. It may be a number of
-        records to pass or the id of the last one. While pages are read records move between them, and are seen twice.
+        While pages are read records move between them, and are seen twice, or not at all: then all is read again.
         """
-        records, known, warnings = [], set(), []
         query = {key: value for key, value in params.items() if value is not None}
         query["limit"] = self.page_size
-        markers, repeats = {None}, 0
+        for _reading in range(_MAX_READINGS):
+            records, warnings, torn = self._read_pages(path, query, names)
+            if not torn:
+                break
+        else:
+            warnings.append("%s changed each time while its pages were read: records may be missing" % path)
+        return records, warnings
+
+    def _read_pages(self, path, query, names):
+        """(records, warnings, whether records may have slipped by between two pages), read to the last page.
+
+        Only the marker of a link is used: the address in it is often wrong, and always https. It may be the id of the
+        last record or the number of records to pass. Of these one less are passed: if what comes first then was not
+        seen before, something in front of it has gone, and it might have been something else that moved up unseen.
+        """
+        records, known, warnings, torn = [], set(), [], False
+        markers, repeats, overlaps = {None}, 0, False
         while True:
             data = self._client.get(path, query).data
             page = self._page(data, names)
             if page is None:
                 warnings.append("%s answered null in place of a list" % path)
+            elif overlaps:
+                torn = torn or not page or self._id(page[0]) not in known
             new = 0
             for record in page or ():
                 number = self._id(record)
@@ -262,7 +283,7 @@ class TroveApi(Provider):
                     new += 1
             marker = _next_marker(data)
             if marker is None:
-                return records, warnings
+                return records, warnings, torn
             repeats = 0 if new else repeats + 1
             if marker in markers or repeats >= _MAX_REPEATS or len(markers) >= MAX_PAGES:
                 raise ApiError(
@@ -271,7 +292,8 @@ class TroveApi(Provider):
                     code="paging",
                 )
             markers.add(marker)
-            query = dict(query, marker=marker)
+            overlaps = _is_number(marker) and not (page and self._id(page[-1]) == marker)
+            query = dict(query, marker=int(marker) - 1 if overlaps else marker)
 
     def _page(self, data, names):
         """The records of a page, None for null."""
@@ -319,10 +341,12 @@ def problem_of(call, response):
             status=status,
         )
     if status == 422 and call == "POST /backups":
-        # "... is not currently available for an action to be performed (status was BACKUP)."
+        # Trove: "... is not currently available for an action to be performed (instance status was BACKUP)."
         doing = re.search(r"status was (\w+)", text)
-        busy = doing is not None and doing.group(1) != "BACKUP"
-        return ApiError("%s: %s" % (call, text), code="instance_busy" if busy else "already_running", status=status)
+        if doing or re.search(r"(?<!not )\b(running|in progress)\b", text, re.I):
+            busy = doing is not None and doing.group(1) != "BACKUP"
+            code = "instance_busy" if busy else "already_running"
+            return ApiError("%s: %s" % (call, text), code=code, status=status)
     return None
 
 
@@ -341,6 +365,11 @@ def _next_marker(data):
                 )
             return markers[-1]
     return None
+
+
+def _is_number(marker):
+    """Whether a marker may be a number of records, and not the id of one."""
+    return re.match(r"^[1-9][0-9]{0,17}$", marker) is not None
 
 
 def datastore_of(record):

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from .._backup import TaskRecord
-from .._errors import NotFoundError, OptionError, OutcomeUnknownError
+from .._errors import ApiError, NotFoundError, OptionError, OutcomeUnknownError
 from . import _fields as fields
 from ._base import OPERATIONS, Option
 from ._openstack import CloudAccess, OpenStackIdentity
@@ -38,6 +38,10 @@ class Trove(TroveApi):
         "run": ("name", "description", "incremental", "parent_id", "swift_container"),
         "import": ("location", "datastore", "datastore_version", "name", "description", "size"),
     }
+    why_not = {
+        "frequency": "Trove keeps no timetable, and a task here is only the container that backups go to: take backups "
+        "with backup_run or the role protect, started by a timer (cron, systemd) or by a schedule in AWX",
+    }
     task_kind = "record"
     import_kind = "record"
 
@@ -45,15 +49,6 @@ class Trove(TroveApi):
     def from_options(cls, params, around):
         identity = OpenStackIdentity(params, around)
         return cls(CloudAccess(identity, params, around), identity.address)
-
-    def check_understood(self, operation, params, options):
-        if operation == "schedule" and params.get("frequency"):
-            raise OptionError(
-                "frequency",
-                "Trove keeps no timetable, and a task here is only the container that backups go to: take backups with "
-                "backup_run or the role protect, started by a timer (cron, systemd) or by a schedule in AWX",
-            )
-        super().check_understood(operation, params, options)
 
     # -- the task: an instance's backup strategy -------------------------------------------------------------------
 
@@ -91,10 +86,17 @@ class Trove(TroveApi):
     def find_imported(self, request):
         """A good backup at the wanted location, of the wanted version of the datastore."""
         version = self._version_id(request)
-        for backup in self.list_backups(ALL).backups:
+        listing = self.list_backups(ALL)
+        for backup in listing.backups:
             same = datastore_of(backup.raw).get("version_id") == version
             if same and backup.good and backup.location == request.location:
                 return backup
+        if not listing.whole:
+            raise ApiError(
+                "Whether %s was imported before is not to be known: the list of backups may not be whole (%s)"
+                % (request.location, "; ".join(listing.warnings)),
+                code="in_doubt",
+            )
         return None
 
     def import_backup(self, source, request):

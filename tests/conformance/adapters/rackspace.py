@@ -108,6 +108,7 @@ class Rackspace(Adapter):
 
     def list_calls(self, count: int) -> list[str]:
         first = "GET /instances/SOURCE/backups?limit=20"
-        pages = [f"{first}&marker={20 * number}" for number in range(1, count // 20 + 1)]
+        # Pages overlap by one record.
+        pages = [f"{first}&marker={19 * number}" for number in range(1, (count - 1) // 19 + 1)]
         # Of nothing it is asked whether there is such an instance.
         return [first, *pages] if count else [first, "GET /instances/SOURCE"]

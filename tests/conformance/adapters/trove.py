@@ -117,6 +117,7 @@ class Trove(Adapter):
 
     def list_calls(self, count: int) -> list[str]:
         first = "GET /backups?instance_id=SOURCE&limit=200"
-        pages = [f"{first}&marker={200 * number}" for number in range(1, count // 200 + 1)]
+        # Pages overlap by one record.
+        pages = [f"{first}&marker={199 * number}" for number in range(1, (count - 1) // 199 + 1)]
         # Of nothing it is asked whether there is such an instance.
         return [first, *pages] if count else [first, "GET /instances/SOURCE"]

@@ -24,6 +24,7 @@ from ansible_collections.restorable.backups.tests.unit.plugins.module_utils.open
     VERSION,
     Cloud,
     Turns,
+    link,
     row,
 )
 from ansible_collections.restorable.backups.tests.unit.plugins.module_utils.worlds import World, options
@@ -254,6 +255,21 @@ def test_what_counts_as_imported(fields, found):
     backup = provider(cloud).find_imported(ImportRequest(location=PLACE, datastore_version=VERSION))
     assert (backup and backup.id) == ("b7" if found else None)
     assert cloud.calls == [("GET", "/backups", {"limit": 200})]
+
+
+def test_a_list_that_may_not_be_whole_does_not_tell_what_was_not_imported():
+    cloud = Cloud().on("GET /backups", {"backups": None})
+    with pytest.raises(ApiError, match="may not be whole .*null in place of a list") as caught:
+        provider(cloud).find_imported(ImportRequest(location=PLACE, datastore_version=VERSION))
+    assert caught.value.code == "in_doubt"
+
+
+def test_but_what_it_shows_was_imported():
+    other = row(1, locationRef=PLACE + "2")
+    moving = [{"backups": [other, other], "links": link(2)}, {"backups": [row(7, locationRef=PLACE)]}]
+    cloud = Cloud().on("GET /backups", Turns(moving * 4))
+    found = provider(cloud).find_imported(ImportRequest(location=PLACE, datastore_version=VERSION))
+    assert found.id == "b7" and cloud.answers["GET /backups"] == []
 
 
 def test_another_instance_is_another_strategy():

@@ -57,12 +57,15 @@ def the_backup(**fields):
 # -- pages -------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("by_id", [False, True])
-@pytest.mark.parametrize("count, calls", [(0, 1), (1, 1), (2, 1), (3, 2), (4, 2), (6, 3), (7, 3)])
-def test_pages_are_read_to_their_end(count, calls, by_id):
+@pytest.mark.parametrize(
+    "count, by_id, calls",
+    [(count, by_id, calls) for by_id in (False, True) for count, calls in ((0, 1), (1, 1), (2, 1), (3, 2), (4, 2), (6, 3))]
+    + [(7, True, 3), (7, False, 4)],
+)
+def test_pages_are_read_to_their_end(count, by_id, calls):
     found, cloud = listing(paged([row(number) for number in range(count)], 3, by_id))
     assert [backup.id for backup in found.backups] == ["b%d" % number for number in range(count)]
-    assert found.warnings == []
+    assert found.warnings == [] and found.whole
     asked = [sent for _method, path, sent in cloud.calls if path == "/backups"]
     assert len(asked) == calls
     assert all(sent["limit"] == 3 and sent["instance_id"] == ONE for sent in asked), "no page loses the filter"
@@ -71,11 +74,51 @@ def test_pages_are_read_to_their_end(count, calls, by_id):
 def test_a_record_that_moves_between_pages_is_kept_once():
     pages = [
         {"backups": [row(1), row(2), row(3)], "links": link(3)},
-        {"backups": [row(3), row(4), row(5)], "links": link(6)},
-        {"backups": []},
+        {"backups": [row(2), row(3), row(4)], "links": link(5)},
+        {"backups": [row(4), row(5)]},
     ]
-    found, _cloud = listing(Turns(pages))
+    found, cloud = listing(Turns(pages))
     assert [backup.id for backup in found.backups] == ["b1", "b2", "b3", "b4", "b5"]
+    assert found.whole and [sent.get("marker") for _method, _path, sent in cloud.calls] == [None, 2, 4]
+
+
+class Deleting:
+    """A list from which the first record goes after each of so many first pages."""
+
+    def __init__(self, records, times):
+        self.records, self.times = list(records), times
+
+    def __call__(self, sent):
+        answer = paged(self.records, 3)(sent)
+        if "marker" not in sent and self.times:
+            self.times -= 1
+            del self.records[0]
+        return answer
+
+
+@pytest.mark.parametrize("times, readings", [(1, 2), (3, 4)])
+@pytest.mark.parametrize("count", [5, 8, 20])
+def test_what_a_deletion_hides_is_found_by_reading_again(count, times, readings):
+    found, cloud = listing(Deleting([row(number) for number in range(count + times)], times))
+    assert [backup.id for backup in found.backups] == ["b%d" % number for number in range(times, count + times)]
+    assert found.whole and found.warnings == []
+    assert len([sent for _method, _path, sent in cloud.calls if "marker" not in sent]) == readings
+
+
+@pytest.mark.parametrize("count", [7, 8, 20])
+def test_a_list_that_changes_each_time_is_not_called_whole(count):
+    found, cloud = listing(Deleting([row(number) for number in range(count)], 4))
+    assert not found.whole
+    assert found.warnings == ["/backups changed each time while its pages were read: records may be missing"]
+    assert len([sent for _method, _path, sent in cloud.calls if "marker" not in sent]) == 4
+
+
+def test_a_number_that_is_an_id_is_no_number_of_records():
+    records = [row(id=number) for number in (90, 70, 50, 30, 10)]
+    pages = [{"backups": records[:3], "links": link(50)}, {"backups": records[3:]}]
+    found, cloud = listing(Turns(pages))
+    assert len(found.backups) == 5 and found.whole
+    assert cloud.calls[1][2]["marker"] == "50"
 
 
 @pytest.mark.parametrize(
@@ -134,6 +177,7 @@ def test_what_is_no_list_is_an_error_and_never_an_empty_list(answer):
 def test_null_in_place_of_a_list_is_warned_of(answer):
     found, _cloud = listing(answer)
     assert found.backups == [] and found.warnings == ["/backups answered null in place of a list"]
+    assert not found.whole
 
 
 @pytest.mark.parametrize("number", [None, "", " ", True, {}, []])
@@ -246,6 +290,7 @@ def test_an_unknown_datastore_is_an_empty_list_with_a_warning():
     cloud.on("GET /datastores", {"datastores": [{"name": "mysql", "id": "d1"}, {"name": "mariadb", "id": "d2"}]})
     found = provider(cloud).list_backups(ONE, datastore="MySQL")
     assert found.backups == [] and found.warnings == ["there is no datastore MySQL; there are: mariadb, mysql"]
+    assert found.whole
 
 
 def test_not_found_for_another_reason_is_no_empty_list():
@@ -305,11 +350,28 @@ def test_an_unknown_name_shows_known_ones_but_not_hundreds():
         provider(named()).list_backups("shop")
 
 
-@pytest.mark.parametrize("answer", [None, {"instances": None}, {}, {"instances": [{"name": "shop"}]}])
-def test_instances_that_are_no_list(answer):
+@pytest.mark.parametrize(
+    "answer, code",
+    [
+        (None, "incomplete"),
+        ({"instances": None}, "incomplete"),
+        ({}, "bad_shape"),
+        ({"instances": [{"name": "shop"}]}, "bad_shape"),
+    ],
+)
+def test_instances_that_are_no_list(answer, code):
     with pytest.raises(ApiError) as caught:
         provider(Cloud().on("GET /instances", answer)).list_backups("shop")
-    assert caught.value.code == "bad_shape"
+    assert caught.value.code == code
+
+
+def test_an_id_in_capitals_is_the_same_id():
+    letters = "abcdef00-1111-1111-1111-111111111111"
+    cloud = Cloud().on("GET /backups", {"backups": [row(instance_id=letters)]})
+    assert provider(cloud).list_backups(letters.upper()).backups[0].source == letters
+    assert cloud.calls[0][2]["instance_id"] == letters
+    cloud.on("GET /backups/b1", {"backup": row(instance_id=letters)})
+    assert provider(cloud).get_backup(letters.upper(), "b1").id == "b1"
 
 
 def test_sources():
@@ -397,6 +459,14 @@ def test_a_large_object_is_its_segments(etag):
     ]
     assert cloud.calls[-1] == ("GET", OBJECT, {"multipart-manifest": "get"})
     assert known.file_access(ONE, "b1", files[1]).url.endswith("/AUTH_p1/database_backups/b1_00000001")
+
+
+def test_a_python_that_refuses_md5_leaves_the_segments_to_be_checked_where_they_arrive(monkeypatch):
+    def refuse(*_about, **_options):
+        raise ValueError("disabled for FIPS")
+
+    monkeypatch.setattr(hashlib, "md5", refuse)
+    assert [file.md5 for file in segments_of([segment(0), segment(1)], ETAG, "x")] == MD5S
 
 
 def test_a_segment_lies_where_its_own_path_says():
@@ -506,9 +576,11 @@ UNAVAILABLE = "Instance x is not currently available for an action to be perform
 @pytest.mark.parametrize(
     "status, text, kind, code",
     [
-        (422, UNAVAILABLE % "status was BACKUP", ApiError, "already_running"),
+        (422, UNAVAILABLE % "instance status was BACKUP", ApiError, "already_running"),
         (422, UNAVAILABLE % "task status was RESIZING", ApiError, "instance_busy"),
-        (422, "This cannot be done now.", ApiError, "already_running"),
+        (422, UNAVAILABLE % "instance status was BUILD", ApiError, "instance_busy"),
+        (422, "Backup for x is already running.", ApiError, "already_running"),
+        (422, "A backup is in progress.", ApiError, "already_running"),
         (401, "Swift account not accessible for tenant p1.", AuthError, "no_object_store"),
     ],
 )
@@ -534,9 +606,17 @@ def test_the_token_of_another_project_is_named_as_what_it_is(content, kind):
     assert "the token is not for the project of this address" in problem.message
 
 
-@pytest.mark.parametrize("status", [401, 403, 404, 500])
-def test_usual_errors_are_left_to_the_usual_reading(status):
-    assert problem_of("GET /backups", response(status, '{"x": {"code": 1, "message": "m"}}')) is None
+@pytest.mark.parametrize(
+    "call, status, text",
+    [("GET /backups", status, "m") for status in (401, 403, 404, 422, 500)]
+    + [
+        ("POST /backups", 422, "This cannot be done now."),
+        ("POST /backups", 422, "The instance is not running."),
+        ("POST /schedules", 422, "Backup for x is already running."),
+    ],
+)
+def test_usual_errors_are_left_to_the_usual_reading(call, status, text):
+    assert problem_of(call, response(status, '{"x": {"code": 1, "message": "%s"}}' % text)) is None
 
 
 def test_delete():
@@ -554,8 +634,9 @@ def in_doubt(answer):
 
 def test_a_delete_in_doubt_is_looked_at():
     assert in_doubt(NotFoundError("gone")).delete_backup(ONE, "b1") is None
-    with pytest.raises(OutcomeUnknownError):
-        in_doubt({"backup": row()}).delete_backup(ONE, "b1")
+    for answer in ({"backup": row()}, UnavailableError("502"), {"backup": None}):
+        with pytest.raises(OutcomeUnknownError, match="^500$"):
+            in_doubt(answer).delete_backup(ONE, "b1")
     with pytest.raises(
         ApiError, match=r"Backup b1 cannot be deleted while it is running \(its status is BUILDING\)"
     ) as e:
