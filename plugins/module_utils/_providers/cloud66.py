@@ -141,10 +141,10 @@ class Cloud66Api(Provider):
     # -- pages -----------------------------------------------------------------------------------------------------
 
     def _pages(self, path, params):
-        """All records of a list, each once, in page order, and warnings. At most MAX_PAGES pages are read.
+        """All records of a list, each once, in page order, and warnings: with one, records may be missing.
 
-        The first page tells how many there are; the others are then fetched together, and kept in page order. Records
-        that moved to another page meanwhile are seen twice and kept once.
+        At most MAX_PAGES pages are read. The first one tells how many there are; the others are then fetched together,
+        and kept in page order. Records that moved to another page meanwhile are seen twice and kept once.
         """
         first = self._page(path, params, 1)
         known, records = set(), []
@@ -223,7 +223,7 @@ class Cloud66(Cloud66Api):
     def list_backups(self, source, group=None, engine=None, datastore=None):
         params = {"group": group, "db_type": engine_name(engine) if engine else None}
         records, warnings = self._pages(fields.path("stacks", source, "backups"), params)
-        return Listing([self._backup(source, record) for record in records], warnings)
+        return Listing([self._backup(source, record) for record in records], warnings, whole=not warnings)
 
     def get_backup(self, source, backup_id):
         record = self._client.get(fields.path("stacks", source, "backups", backup_id)).data

@@ -49,7 +49,7 @@ class Cloud66V2(Cloud66Api):
     def list_backups(self, source, group=None, engine=None, datastore=None):
         """All of them: no filter of this version is known."""
         records, warnings = self._pages(fields.path("stacks", source, "managed_backups"), {})
-        return Listing([self._backup(source, record) for record in records], warnings)
+        return Listing([self._backup(source, record) for record in records], warnings, whole=not warnings)
 
     def get_backup(self, source, backup_id):
         """One of the list: a single backup has no call here."""

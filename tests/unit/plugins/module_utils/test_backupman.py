@@ -307,6 +307,7 @@ def test_a_backup_is_listed_once():
 def test_null_in_place_of_a_list_is_told():
     listing = provider(results={"Results": None}).list_backups("*")
     assert (listing.backups, listing.warnings) == ([], ["/api/backups answered null in place of a list"])
+    assert listing.whole, "Go writes an empty list so"
 
 
 @pytest.mark.parametrize(

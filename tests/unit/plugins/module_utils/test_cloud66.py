@@ -550,6 +550,11 @@ def test_a_bare_list_is_a_list():
     assert listed([record_of(id=1), record_of(id=2)])[0] == [1, 2]
 
 
+@pytest.mark.parametrize("answer, whole", [([], True), ({"response": [{}]}, True), ({"response": None}, False)])
+def test_a_listing_says_whether_it_is_whole(answer, whole):
+    assert provider(answer).list_backups("shop").whole is whole
+
+
 def test_null_is_a_list_that_may_not_be_whole():
     ids, warnings, calls = listed({"response": None})
     assert (ids, len(calls)) == ([], 1)
@@ -598,6 +603,7 @@ class LosingOne(Pages):
 
 def test_fewer_records_than_announced_is_told():
     ids, warnings, asked = listed(LosingOne(61))
+    assert not provider(LosingOne(61)).list_backups("shop").whole
     assert len(ids) == 60
     assert "60 records but announces 61" in warnings[0]
 

@@ -93,7 +93,7 @@ def test_what_it_cannot_do_is_said_with_what_works_instead(operation):
 def test_a_list_is_bare_or_enveloped(answer):
     api = provider(answer)
     listing = api.list_backups("shop", engine="mysql")
-    assert listing.warnings == []
+    assert listing.warnings == [] and listing.whole
     (found,) = listing.backups
     assert found.to_result(NOW)["provider"] == "cloud66_v2"
     assert (found.id, found.series, found.engine, found.status, found.size_bytes, found.verify_status) == (
@@ -118,6 +118,7 @@ def test_pages_are_read_where_the_answer_has_them():
 def test_null_in_place_of_a_list_is_told():
     listing = provider({"response": None}).list_backups("shop")
     assert (listing.backups, listing.warnings) == ([], [LIST + " answered null in place of a list"])
+    assert not listing.whole
 
 
 @pytest.mark.parametrize("answer", [{}, {"response": {}}, "x", 7, True, {"ok": True}, [7], [None], {"response": ["x"]}])
