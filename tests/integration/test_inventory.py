@@ -80,7 +80,8 @@ def elsewhere(controller, sandbox):
 
 @pytest.fixture
 def labels(sandbox):
-    """Backupman knows a source by its backups only."""
+    """Backupman knows a source by its backups only; those of other tests are removed."""
+    sandbox.service("backupman", "DELETE", "/backups")
     sandbox.service("backupman", "POST", "/backup", labels=["pool1", "pool2"])
     yield ["pool1", "pool2"]
     sandbox.service("backupman", "DELETE", "/backups")
