@@ -7,12 +7,12 @@
 from __future__ import annotations
 
 import hashlib
-import http.client
 import json
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
+
+from in_process import download
 
 LIST = "GET /stacks/UID/managed_backups"
 
@@ -42,14 +42,7 @@ def ids(outcome):
 def fetched(access):
     """(status, body) of a URL taken as it is, without any header of ours."""
     assert access.headers == {}
-    address = urlsplit(access.url)
-    link = http.client.HTTPConnection(address.netloc, timeout=10)
-    try:
-        link.request("GET", f"{address.path}?{address.query}")
-        answer = link.getresponse()
-        return answer.status, answer.read()
-    finally:
-        link.close()
+    return download(access)
 
 
 # -- reading ------------------------------------------------------------------------------------------------------

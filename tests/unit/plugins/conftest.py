@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the tests of the receiver share: a storage with three parts, and orders to fetch them."""
+"""What the tests of the receiver and of the spool share: a storage with three parts, and orders to fetch them."""
 
 from __future__ import annotations
 
