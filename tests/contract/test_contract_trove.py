@@ -6,18 +6,16 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
-import http.client
 import json
-import sys
 import threading
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 import pytest
 
+from in_process import download, load
+
 UNKNOWN = "00000000-0000-0000-0000-00000000beef"
-ROOM = "ansible_collections.restorable.backups.plugins.module_utils."
 
 
 @pytest.fixture
@@ -31,23 +29,9 @@ def connection(clouds):
 
 
 @pytest.fixture
-def connect(clouds, collections_path, tmp_path):
+def connect(run, clouds):
     """A provider for a cloud; all of a test share a private folder, as the processes of one run do."""
-    import importlib
-
-    if collections_path not in sys.path:
-        sys.path.insert(0, collections_path)
-    providers = importlib.import_module(ROOM + "_providers")
-    spec = importlib.import_module(ROOM + "_options").PROVIDER_OPTIONS
-    private = tmp_path / "private"
-    private.mkdir(mode=0o700)
-
-    def make(cloud="demo", **changes):
-        params = {name: about.get("default") for name, about in spec.items()}
-        params["cloud"] = dict(copy.deepcopy(clouds[cloud]), **changes)
-        return providers.connect({**params, "provider": "trove"}, providers.Surroundings(private_dir=str(private)))
-
-    return make
+    return lambda cloud="demo", **changes: run.provider(cloud={**clouds[cloud], **changes})
 
 
 @pytest.fixture
@@ -56,17 +40,13 @@ def trove(connect):
 
 
 @pytest.fixture
-def errors(connect):
-    import importlib
-
-    return importlib.import_module(ROOM + "_errors")
+def errors(collection):
+    return load("_errors")
 
 
 @pytest.fixture
-def model(connect):
-    import importlib
-
-    return importlib.import_module(ROOM + "_backup")
+def model(collection):
+    return load("_backup")
 
 
 def calls(lab, server="trove"):
@@ -80,17 +60,6 @@ def calls(lab, server="trove"):
         shown = "&".join(f"{name}={query[name]}" for name in sorted(query))
         found.append(f"{entry['method']} {path}" + (f"?{shown}" if shown else ""))
     return found
-
-
-def download(access):
-    address = urlsplit(access.url)
-    link = http.client.HTTPConnection(address.netloc, timeout=30)
-    try:
-        link.request("GET", address.path, headers=access.headers)
-        answer = link.getresponse()
-        return answer.status, answer.read()
-    finally:
-        link.close()
 
 
 # -- tokens -------------------------------------------------------------------------------------------------------

@@ -464,13 +464,14 @@ class Lab:
             raise LabError(f"the token was not revoked: {answer.status} {answer.body}")
 
     def revoke_tokens(self, who: str = "demo") -> None:
-        """All tokens that a user has are refused from now on; new ones are good. Takes up to a second, because tokens
-        know the second of their birth only."""
+        """All tokens that a user has are refused from now on, and new ones are good. Waits for a second to begin, because
+        tokens know the second of their birth only."""
         self._tokens.clear()
-        now = datetime.now(timezone.utc).replace(microsecond=0)
+        now = datetime.now(timezone.utc)
+        begun = now.replace(microsecond=0)
+        time.sleep((begun + timedelta(seconds=1) - now).total_seconds())
         Records(self.home / "keystone/keystone.sqlite").insert("revocation_event", [{
-            "user_id": self.users[who]["id"], "issued_before": moment(now), "revoked_at": moment(now)}])
-        time.sleep(max(0.0, (now + timedelta(seconds=1.01) - datetime.now(timezone.utc)).total_seconds()))
+            "user_id": self.users[who]["id"], "issued_before": moment(begun), "revoked_at": moment(begun)}])
 
 
 def is_servers_own(entry: dict[str, Any]) -> bool:
