@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
 
 
 class BackupError(Exception):
@@ -34,6 +35,16 @@ class BackupError(Exception):
 
     def to_failure(self):
         return {"message": self.message, "code": self.code, "details": self.details}
+
+
+@contextmanager
+def done_before(changed):
+    """What fails in here does not undo the request before it: the error says that something was changed."""
+    try:
+        yield
+    except BackupError as error:
+        error.changed = changed
+        raise
 
 
 class OptionError(BackupError):

@@ -8,8 +8,8 @@
 from __future__ import annotations
 
 from .._backup import FAILED, RUNNING, newest_first
-from .._errors import BackupError, NotFoundError, OptionError, OutcomeUnknownError
-from ._waiting import done_before, in_words, wait_until
+from .._errors import BackupError, NotFoundError, OptionError, OutcomeUnknownError, done_before
+from ._waiting import in_words, wait_until
 
 
 def delete(params, provider, context):
@@ -19,11 +19,11 @@ def delete(params, provider, context):
     listing = provider.list_backups(source)
     for warning in listing.warnings:
         context.warn(warning)
-    root = _meant(params, provider, listing.backups)
+    root = _meant(params, provider, listing)
     if root is None:
         return _result(context, "absent", "There is no such backup", [])
     chain = _chain(root, listing.backups)
-    _check_chain(params, chain, listing.warnings)
+    _check_chain(params, chain, listing)
     if context.check_mode:
         return _result(context, "deleted", "The backup would be deleted", chain)
     try:
@@ -54,20 +54,28 @@ def _check(params):
         raise OptionError("id", "state: absent needs either id or name, which say what to delete")
 
 
-def _meant(params, provider, backups):
-    """The backup that the options name, None where there is none such. Raises OptionError if that is not clear."""
+def _meant(params, provider, listing):
+    """The backup that the options name, None where there is none such. Raises BackupError if that is not clear."""
     if params["name"] is not None:
-        found = newest_first([backup for backup in backups if backup.name == params["name"]])
+        found = newest_first([backup for backup in listing.backups if backup.name == params["name"]])
         if len(found) > 1:
             ids = ", ".join(backup.id for backup in found)
             raise OptionError(
                 "name", "%s has several backups of this name; give the id of one: %s" % (params["source"], ids)
             )
     else:
-        found = [backup for backup in backups if backup.id == params["id"]]
-        if not found and params["source"] != "*":
-            _check_not_elsewhere(params, provider)
-    return found[0] if found else None
+        found = [backup for backup in listing.backups if backup.id == params["id"]]
+    if found:
+        return found[0]
+    if not listing.whole:
+        raise BackupError(
+            "%s lists no such backup, but the list may not be whole (%s): whether it is gone is not to be known"
+            % (params["source"], "; ".join(listing.warnings)),
+            code="in_doubt",
+        )
+    if params["id"] is not None and params["source"] != "*":
+        _check_not_elsewhere(params, provider)
+    return None
 
 
 def _check_not_elsewhere(params, provider):
@@ -87,7 +95,7 @@ def _chain(root, backups):
     return chain
 
 
-def _check_chain(params, chain, gaps):
+def _check_chain(params, chain, listing):
     root, children = chain[0], chain[1:]
     for backup in chain:
         if backup.status == RUNNING:
@@ -106,10 +114,10 @@ def _check_chain(params, chain, gaps):
             id=root.id,
             children=[backup.id for backup in children],
         )
-    if gaps:
+    if not listing.whole:
         raise BackupError(
             "The list of backups may not be whole (%s), and the service would delete with backup %s those that build "
-            "upon it. cascade: true says that this is meant" % ("; ".join(gaps), root.id),
+            "upon it. cascade: true says that this is meant" % ("; ".join(listing.warnings), root.id),
             code="in_doubt",
             id=root.id,
         )

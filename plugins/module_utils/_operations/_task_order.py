@@ -18,13 +18,13 @@ from datetime import timedelta
 from typing import Optional
 
 from .._backup import TaskRequest, engine_name, newest_first
-from .._errors import BackupError, OptionError, OutcomeUnknownError
+from .._errors import BackupError, OptionError, OutcomeUnknownError, done_before
 from .._evidence import drifts, is_live, request_drifts, series_of_engine
 from .._markers import DONE, INTENT, Marker, MarkerBook
 from .._options import duration
 from .._schedule import Schedule
 from .._values import format_duration, format_time
-from ._waiting import done_before, wait_for_backup
+from ._waiting import wait_for_backup
 
 # Cloud 66 documents this as what it does where no frequency is sent.
 _SERVER_FREQUENCY = "0 */1 * * *"
@@ -107,8 +107,8 @@ class _Task:
         if params["evidence"] == "marker":
             self.book = MarkerBook(params["state_dir"], "task", provider.name, provider.address, self.source)
         self.backups = []
-        # What the provider says of a list that may not be whole.
-        self.gaps = []
+        # What the provider says of a list that may not be whole, None of one that is.
+        self.gaps = None
         self.findings = []
 
     def ensure(self):
@@ -119,8 +119,8 @@ class _Task:
         self.findings = [self._look(engine, markers, now) for engine in self.request.engines or (None,)]
         missing = [finding for finding in self.findings if not finding.present]
         doubts = list(dict.fromkeys(doubt for finding in missing for doubt in finding.doubts))
-        if missing and self.gaps:
-            doubts.append("the list of backups may not be whole (%s)" % "; ".join(self.gaps))
+        if missing and self.gaps is not None:
+            doubts.append("the list of backups may not be whole (%s)" % self.gaps)
         if doubts and not self.params["recreate_stalled"]:
             raise BackupError(
                 "%s: %s. Nothing was sent, because each request adds one more task that no call can delete. Look at the "
@@ -138,7 +138,7 @@ class _Task:
         listing = self.provider.list_backups(self.source)
         for warning in listing.warnings:
             self.context.warn(warning)
-        self.gaps = listing.warnings
+        self.gaps = None if listing.whole else "; ".join(listing.warnings)
         return newest_first(listing.backups)
 
     # -- evidence --------------------------------------------------------------------------------------------------

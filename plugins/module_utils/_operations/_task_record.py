@@ -11,11 +11,11 @@ import contextlib
 from datetime import timedelta
 
 from .._backup import newest_first
-from .._errors import OptionError
+from .._errors import OptionError, done_before
 from .._markers import MarkerBook
 from .._options import duration
 from .._schedule import Schedule
-from ._waiting import done_before, wait_for_backup
+from ._waiting import wait_for_backup
 
 _TEXTS = {
     "created": "The backup task was created",
@@ -35,7 +35,8 @@ def ensure_record(params, provider, context):
     with contextlib.ExitStack() as stack:
         if params["evidence"] == "marker" and not context.check_mode:
             # The service has no such lock: of two runs at once, both would find no task and create one.
-            book = MarkerBook(params["state_dir"], "task", provider.name, provider.address, source)
+            place = provider.source_key(source)
+            book = MarkerBook(params["state_dir"], "task", provider.name, provider.address, place)
             stack.enter_context(book.lock())
         current = provider.read_task(source)
         if current is None and params["frequency"] is None:
@@ -53,6 +54,8 @@ def ensure_record(params, provider, context):
             "evidence": {"task": current.id if current else None},
             "diff": {"before": {"task": before}, "after": {"task": settings}},
         }
+        if params["run_now"]:
+            result["diff"]["after"]["run_now"] = True
         if context.check_mode:
             return result
         awaited = params["wait"] and (action == "created" or params["run_now"])

@@ -7,8 +7,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-
 from .._backup import FAILED, RUNNING
 from .._errors import BackupError, OptionError, UnavailableError
 from .._values import format_duration
@@ -26,16 +24,6 @@ def in_words(backup):
     word = backup.raw.get("status")
     more = isinstance(word, str) and word.lower() != backup.status
     return "%s (%s)" % (backup.status, word) if more else backup.status
-
-
-@contextmanager
-def done_before(changed):
-    """A wait that fails does not undo the request before it: the error says that something was changed."""
-    try:
-        yield
-    except BackupError as error:
-        error.changed = changed
-        raise
 
 
 def wait_until(look, late, params, context):

@@ -13,12 +13,12 @@ from __future__ import annotations
 import contextlib
 
 from .._backup import ImportRequest, engine_name, newest_first
-from .._errors import BackupError, OptionError, OutcomeUnknownError
+from .._errors import BackupError, OptionError, OutcomeUnknownError, done_before
 from .._http import check_url, without_query
 from .._markers import DONE, INTENT, MarkerBook
 from .._options import STATE_DIR_OPTION, size, source_option, with_provider
 from .._values import format_time
-from ._waiting import check_wait, done_before, wait_for_backup
+from ._waiting import check_wait, wait_for_backup
 
 # What an import can be made of. No provider has all of these.
 _REQUEST_OPTIONS = {
@@ -81,25 +81,49 @@ def _import_record(params, provider, context):
         if not context.check_mode:
             book = MarkerBook(params["state_dir"], "import", provider.name, provider.address, request.location)
             stack.enter_context(book.lock())
-        found = None if params["force"] else provider.find_imported(request)
-        if found is not None:
-            result = _result(shown, False, "The backup was imported before, as %s" % found.id)
-            return dict(result, evidence={"backup": found.id}, backup=found.to_result(context.now()))
+        before = provider.find_imported(request)
+        if not params["force"]:
+            if before.backups:
+                found = before.backups[0]
+                result = _result(shown, False, "The backup was imported before, as %s" % found.id)
+                return dict(result, evidence={"backup": found.id}, backup=found.to_result(context.now()))
+            _check_whole(before, request)
         if context.check_mode:
+            provider.check_import(request)
             return _result(shown, True, "The import would be asked for")
         try:
             made = provider.import_backup(params["source"], request)
         except OutcomeUnknownError as error:
             # To look is safe, to ask again is not.
-            made = provider.find_imported(request)
+            made = _since(before, request, provider)
             if made is None:
                 error.message += ". The import is not listed; running the task again looks for it first"
                 raise
+            context.warn("%s; it has led to backup %s all the same" % (error.message, made.id))
     return dict(
         _result(shown, True, "The backup was imported, as %s" % made.id),
         evidence={"backup": made.id},
         backup=made.to_result(context.now()),
     )
+
+
+def _check_whole(listing, request):
+    if not listing.whole:
+        raise BackupError(
+            "Whether %s was imported before is not to be known: the list of backups may not be whole (%s)"
+            % (request.location, "; ".join(listing.warnings)),
+            code="in_doubt",
+        )
+
+
+def _since(before, request, provider):
+    """The import that is listed now and was not ``before``, None where that cannot be told."""
+    known = {backup.id for backup in before.backups}
+    try:
+        new = [backup for backup in provider.find_imported(request).backups if backup.id not in known]
+    except BackupError:
+        return None
+    return new[0] if new and before.whole else None
 
 
 # -- where an import can only be asked for -------------------------------------------------------------------------

@@ -6,8 +6,8 @@
 """backup_run: ensure that there is a backup younger than ``max_age``, by taking one; or that one is gone.
 
 What the service lists decides: a backup that is young enough, or one that is being made, is what was wanted. The marker
-of a request only tells other runs on this controller that there was one, so that they look again, and wait for what a
-service has begun and does not list yet.
+of a request, written before it is sent, only tells other runs on this controller that there was one, so that they look
+again, and wait for what a service has begun, or may have, and does not list yet.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from datetime import datetime, timedelta
 from typing import Optional
 
 from .._backup import FAILED, RUNNING, Backup, RunRequest, newest_first
-from .._errors import ApiError, BackupError, NotFoundError, OptionError, OutcomeUnknownError
-from .._markers import DONE, MarkerBook
+from .._errors import ApiError, BackupError, NotFoundError, OptionError, OutcomeUnknownError, done_before
+from .._markers import DONE, INTENT, MarkerBook
 from .._options import STATE_DIR_OPTION, duration, source_option, with_provider
-from .._values import format_duration
+from .._values import format_duration, format_time
 from ._deletion import delete
-from ._waiting import check_wait, done_before, in_words, wait_until
+from ._waiting import check_wait, in_words, wait_until
 
 SPEC = {
     "argument_spec": with_provider(
@@ -99,11 +99,15 @@ class _Run:
         self.source, self.max_age = params["source"], duration(params, "max_age")
         # A service that can only be asked to back up everything does not say which backups it begins.
         self.starts_all = "all_sources" in provider.understands.get("run", ())
-        place = "all sources" if self.starts_all else self.source
-        self.book = MarkerBook(params["state_dir"], "run", provider.name, provider.address, place)
+        self.book = None
         self.backups = []
+        # What the provider says of a list that may not be whole, None of one that is.
+        self.gaps = None
 
     def ensure(self):
+        self.provider.check_run(self.source, self._request(self.context.now()))
+        place = "all sources" if self.starts_all else self.provider.source_key(self.source)
+        self.book = MarkerBook(self.params["state_dir"], "run", self.provider.name, self.provider.address, place)
         outcome = self._decide()
         if self.params["wait"] and not self.context.check_mode and outcome.action != "present":
             with done_before(outcome.action == "created"):
@@ -113,25 +117,32 @@ class _Run:
     def _decide(self):
         marker = self.book.get(_KEY)
         self._read()
-        found = self._look(marker)
+        # A request that is still open may yet be refused: that is known when its run has let go of the lock.
+        is_open = marker is not None and marker.state == INTENT and not self.context.check_mode
+        found = self._look(None if is_open else marker)
         if found:
             return found
+        self._check_whole()
         self._check_parent()
         started = self._sources_to_start()
         if self.context.check_mode:
             return _Outcome("created", sources_started=started)
         with self.book.lock():
             latest = self.book.get(_KEY)
-            if latest != marker:
-                # Another run has asked since we looked.
+            if is_open or latest != marker:
+                # Another run has asked since we looked, or is not known to have ended before.
                 self._read()
                 found = self._look(latest)
-            return found or self._take(started)
+                if found:
+                    return found
+                self._check_whole()
+            return self._take(started, latest)
 
     def _read(self):
         listing = self.provider.list_backups(self.source)
         for warning in listing.warnings:
             self.context.warn(warning)
+        self.gaps = None if listing.whole else "; ".join(listing.warnings)
         self.backups = newest_first(listing.backups)
 
     # -- evidence --------------------------------------------------------------------------------------------------
@@ -149,6 +160,11 @@ class _Run:
         if running:
             return _Outcome("running", running)
         if self._is_on_its_way(marker, now):
+            if marker.state == INTENT:
+                self.context.warn(
+                    "A run that asked %s at %s to back up all its sources got no answer, or died: what that may have "
+                    "led to is waited for" % (self.provider.name, format_time(marker.asked_at))
+                )
             return _Outcome("running", asked_at=marker.asked_at, markers=[marker])
         return None
 
@@ -191,6 +207,14 @@ class _Run:
 
     # -- asking ----------------------------------------------------------------------------------------------------
 
+    def _check_whole(self):
+        if self.max_age and self.gaps is not None:
+            raise BackupError(
+                "Whether %s has a young enough backup is not to be known: the list may not be whole (%s). Nothing was "
+                "sent; max_age: 0 takes a backup whatever is listed" % (self.source, self.gaps),
+                code="in_doubt",
+            )
+
     def _check_parent(self):
         wanted = self.params["parent_id"]
         parent = next((backup for backup in self.backups if backup.id == wanted), None)
@@ -214,19 +238,23 @@ class _Run:
             )
         return sources
 
-    def _take(self, started):
+    def _take(self, started, earlier):
         asked_at = self.context.now()
         request = self._request(asked_at)
+        noted = {"source": self.source, "name": request.name}
+        # Whoever waits for the lock has looked before this request: the marker has him look again, however this ends.
+        self.book.write(_KEY, INTENT, asked_at, noted)
         try:
             backup = self.provider.run_backup(self.source, request)
         except OutcomeUnknownError as error:
             backup = self._adopted(error, request, asked_at)
-        except ApiError as error:
+        except BackupError as error:
+            self.book.restore(_KEY, earlier)
             if error.code != "already_running":
                 raise
             return self._attached(error)
         with done_before(True):
-            self.book.write(_KEY, DONE, asked_at, {"source": self.source, "name": request.name})
+            self.book.write(_KEY, DONE, asked_at, noted)
         return _Outcome("created", backup, asked_at, sources_started=started)
 
     def _request(self, now):

@@ -147,6 +147,10 @@ class Provider:
         """What tells one account of one service from another, without a secret: part of a marker's key."""
         raise NotImplementedError
 
+    def source_key(self, source):
+        """One spelling for a source, however it was given: part of a marker's key. May ask the service."""
+        return source
+
     # -- reading ---------------------------------------------------------------------------------------------------
 
     def list_backups(self, source, group=None, engine=None, datastore=None):
@@ -195,6 +199,9 @@ class Provider:
     def run_task_now(self, source, current):
         raise NotImplementedError
 
+    def check_run(self, source, request):
+        """Raise OptionError for a RunRequest that ``run_backup`` would refuse unsent. Sends nothing."""
+
     def run_backup(self, source, request):
         """Send the RunRequest, once. The new Backup, or None where the service does not name it."""
         raise NotImplementedError
@@ -203,8 +210,11 @@ class Provider:
         raise NotImplementedError
 
     def find_imported(self, request):
-        """The Backup that an ImportRequest has led to before, None without one; for services that show it."""
+        """A Listing of the Backups that an ImportRequest may have led to before; for services that show them."""
         raise NotImplementedError
+
+    def check_import(self, request):
+        """Raise BackupError for an ImportRequest that ``import_backup`` would refuse unsent. Reads at the most."""
 
     def import_backup(self, source, request):
         """Send the ImportRequest, once. The new Backup where the service shows it, else its message.

@@ -114,6 +114,9 @@ class TroveApi(Provider):
             raise ApiError("The list of instances: %s" % "; ".join(warnings), code="incomplete")
         return [source_of(record) for record in records]
 
+    def source_key(self, source):
+        return source if source == ALL else self.instance_id(source)
+
     def instance_id(self, source):
         """The id of an instance that is given by its id or its name. The service is asked once for all names."""
         if UUID.match(source):

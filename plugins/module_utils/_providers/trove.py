@@ -7,8 +7,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from .._backup import TaskRecord
-from .._errors import ApiError, NotFoundError, OptionError, OutcomeUnknownError
+from .._errors import NotFoundError, OptionError, OutcomeUnknownError, done_before
 from . import _fields as fields
 from ._base import OPERATIONS, Option
 from ._openstack import CloudAccess, OpenStackIdentity
@@ -71,11 +73,13 @@ class Trove(TroveApi):
     def write_task(self, source, current, settings):
         number = self.instance_id(source)
         self._client.post("/backup_strategies", {"backup_strategy": {"instance_id": number, _TASK: settings[_TASK]}})
-        written = self.read_task(source)
-        if written is None or written.settings != settings:
-            raise OutcomeUnknownError(
-                "Trove accepted the backup strategy of %s, and yet shows %s" % (source, written and written.settings)
-            )
+        with done_before(True):
+            written = self.read_task(source)
+            if written is None or written.settings != settings:
+                shown_now = written and written.settings
+                raise OutcomeUnknownError(
+                    "Trove accepted the backup strategy of %s, and yet shows %s" % (source, shown_now)
+                )
         return written
 
     def delete_task(self, source, current):
@@ -84,20 +88,22 @@ class Trove(TroveApi):
     # -- imports ---------------------------------------------------------------------------------------------------
 
     def find_imported(self, request):
-        """A good backup at the wanted location, of the wanted version of the datastore."""
+        """The good backups at the wanted location, of the wanted version of the datastore."""
         version = self._version_id(request)
         listing = self.list_backups(ALL)
-        for backup in listing.backups:
-            same = datastore_of(backup.raw).get("version_id") == version
-            if same and backup.good and backup.location == request.location:
-                return backup
-        if not listing.whole:
-            raise ApiError(
-                "Whether %s was imported before is not to be known: the list of backups may not be whole (%s)"
-                % (request.location, "; ".join(listing.warnings)),
-                code="in_doubt",
-            )
-        return None
+        found = [
+            backup
+            for backup in listing.backups
+            if backup.good
+            and backup.location == request.location
+            and datastore_of(backup.raw).get("version_id") == version
+        ]
+        return replace(listing, backups=found)
+
+    def check_import(self, request):
+        place_of(request.location)
+        if request.size is None:
+            self._size(request.location)
 
     def import_backup(self, source, request):
         name = place_of(request.location)[1]

@@ -21,6 +21,7 @@ from ansible_collections.restorable.backups.plugins.module_utils._errors import 
     UnavailableError,
     UnsupportedError,
 )
+from ansible_collections.restorable.backups.plugins.module_utils._markers import INTENT, MarkerBook
 from ansible_collections.restorable.backups.plugins.module_utils._operations import run_backup
 from ansible_collections.restorable.backups.plugins.module_utils._providers import Listing, Provider
 from ansible_collections.restorable.backups.tests.unit.plugins.module_utils.worlds import (
@@ -41,7 +42,8 @@ class Trove(Provider):
 
     ``fates`` are the states that a new backup (its id begins with new) goes through, one for each look at it. Each of
     ``refusals`` is raised by a write, and ``done`` says whether that was carried out all the same; each of ``hiccups``
-    is raised by a read. ``on_write`` and ``after_list`` are what happens at that time, the latter once.
+    is raised by a read. ``on_write`` and ``after_list`` are what happens at that time, the latter once. ``unfit`` is
+    what is wrong with a request before it is sent.
     """
 
     name = "trove"
@@ -53,7 +55,8 @@ class Trove(Provider):
         self.world, self.backups, self.calls, self.warnings = world, list(backups), [], []
         self.fates, self.refusals, self.done, self.hiccups = ["ok"], [], False, []
         self.ids = ("new%d" % number for number in itertools.count(1))
-        self.on_write = self.after_list = None
+        self.on_write = self.after_list = self.unfit = None
+        self.whole = True
 
     @property
     def writes(self):
@@ -63,6 +66,7 @@ class Trove(Provider):
         self.calls.append(("list", source))
         self._stumble()
         listing = Listing([one for one in self.backups if source in ("*", one.source)], list(self.warnings))
+        listing.whole = self.whole
         if self.after_list:
             meanwhile, self.after_list = self.after_list, None
             meanwhile()
@@ -76,6 +80,13 @@ class Trove(Provider):
             if one.id == backup_id and source in ("*", one.source):
                 return one
         raise NotFoundError("no backup %s" % backup_id)
+
+    def source_key(self, source):
+        return source.lower()
+
+    def check_run(self, source, request):
+        if self.unfit:
+            raise self.unfit
 
     def run_backup(self, source, request):
         self.calls.append(("run", source, request))
@@ -286,6 +297,40 @@ def test_refusals_come_in_check_mode_too_and_before_any_write(ensure, trove, tmp
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_what_the_provider_would_refuse_is_refused_before_any_request(ensure, trove, tmp_path, check_mode):
+    trove.unfit = OptionError("name", "is too long")
+    refused(OptionError, "bad_option", lambda: ensure(trove, check_mode=check_mode))
+    assert trove.calls == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_a_list_that_may_not_be_whole_is_no_proof_that_a_backup_is_missing(ensure, trove, check_mode):
+    trove.backups, trove.warnings, trove.whole = [backup(2 * DAY)], ["the list has gaps"], False
+    error = refused(BackupError, "in_doubt", lambda: ensure(trove, check_mode=check_mode))
+    assert "may not be whole (the list has gaps)" in error.message
+    assert trove.writes == []
+    assert ensure(trove, check_mode=check_mode, max_age="0")["action"] == "created"
+
+
+@pytest.mark.parametrize("status, action", [("ok", "present"), ("running", "running")])
+def test_what_such_a_list_shows_is_there(ensure, trove, status, action):
+    trove.backups, trove.whole = [backup(MINUTE, id="new0", status=status)], False
+    assert ensure(trove)["action"] == action
+    assert trove.writes == []
+
+
+def test_a_list_that_is_not_whole_at_the_second_look_begins_nothing(ensure, trove):
+    def meanwhile():
+        ensure(trove)
+        trove.backups, trove.whole = [], False
+
+    trove.after_list = meanwhile
+    refused(BackupError, "in_doubt", lambda: ensure(trove))
+    assert len(trove.writes) == 1
+
+
 # -- one is being taken ------------------------------------------------------------------------------------------------
 
 
@@ -453,6 +498,47 @@ def test_another_run_that_has_asked_since_we_looked_is_noticed(ensure, trove):
     assert [call[0] for call in trove.calls] == ["list", "list", "run", "list", "get", "get"]
 
 
+def test_another_run_that_got_no_answer_since_we_looked_is_noticed(ensure, trove):
+    """Its backup was begun after both had looked."""
+    trove.fates, trove.done = ["ok"], True
+
+    def meanwhile():
+        trove.refusals = [OutcomeUnknownError("POST /backups: no answer")]
+        trove.on_write = lambda: trove.hiccups.append(UnavailableError("down"))
+        refused(OutcomeUnknownError, "outcome_unknown", lambda: ensure(trove))
+        trove.on_write = None
+
+    trove.after_list = meanwhile
+    assert (ensure(trove)["action"], len(trove.writes)) == ("running", 1)
+
+
+def test_another_run_that_was_killed_since_we_looked_is_noticed(ensure, trove):
+    def meanwhile():
+        trove.refusals, trove.done = [KeyboardInterrupt()], True
+        with pytest.raises(KeyboardInterrupt):
+            ensure(trove)
+
+    trove.after_list = meanwhile
+    assert (ensure(trove)["action"], len(trove.writes)) == ("running", 1)
+
+
+def test_a_refused_request_leaves_no_marker(ensure, trove, tmp_path):
+    trove.refusals = [AuthError("403")]
+    refused(AuthError, "refused", lambda: ensure(trove))
+    assert list(tmp_path.glob("**/*.json")) == []
+    ensure(trove)
+    before = [path.read_text() for path in tmp_path.glob("**/*.json")]
+    trove.refusals = [ApiError("413", code="over_limit")]
+    refused(ApiError, "over_limit", lambda: ensure(trove, max_age="0"))
+    assert [path.read_text() for path in tmp_path.glob("**/*.json")] == before != []
+
+
+def test_other_words_for_one_source_share_its_lock(ensure, trove, tmp_path):
+    for source in ("shop", "SHOP"):
+        ensure(trove, source=source)
+    assert len(list(tmp_path.glob("state/*"))) == 1
+
+
 # -- services that start all sources -----------------------------------------------------------------------------------
 
 
@@ -549,6 +635,68 @@ def test_a_turn_that_never_comes_is_not_waited_for_for_ever(ensure, backupman, w
     world.later(hours=2, seconds=1)
     backupman.prompt = ("shop",)
     assert ensure(backupman, source="shop", all_sources=True)["action"] == "created"
+
+
+def unanswered(backupman):
+    """A request that goes out, and whose outcome stays unknown."""
+    backupman.prompt, backupman.done = (), True
+    backupman.refusals = [OutcomeUnknownError("POST /api/backups: no answer")]
+
+
+def killed(backupman):
+    backupman.prompt, backupman.done = (), True
+    backupman.refusals = [KeyboardInterrupt()]
+
+
+@pytest.mark.parametrize("how, error", [(unanswered, OutcomeUnknownError), (killed, KeyboardInterrupt)])
+@pytest.mark.parametrize("at_once", [True, False])
+def test_the_second_host_waits_for_what_the_first_one_may_have_begun(
+    ensure, backupman, world, how, error, at_once
+):
+    def first():
+        how(backupman)
+        with pytest.raises(error):
+            ensure(backupman, source="crm", all_sources=True)
+
+    if at_once:
+        backupman.after_list = first
+    else:
+        first()
+    world.on_sleep = lambda: backupman.backups.append(backup(-MINUTE, id="late", source="shop"))
+    result = ensure(backupman, all_sources=True)
+    assert (result["action"], result["changed"], result["backup"]["id"]) == ("running", False, "late")
+    assert [marker["state"] for marker in result["evidence"]["markers"]] == ["intent"]
+    assert len(backupman.writes) == 1
+    assert [text for text in world.warned if "got no answer, or died" in text] == [
+        "A run that asked backupman at 2026-03-18T12:00:00Z to back up all its sources got no answer, or died: what "
+        "that may have led to is waited for"
+    ]
+
+
+def test_what_may_have_been_begun_is_not_waited_for_for_ever(ensure, backupman, world):
+    unanswered(backupman)
+    refused(OutcomeUnknownError, "outcome_unknown", lambda: ensure(backupman, source="crm", all_sources=True))
+    error = refused(BackupError, "wait_timeout", lambda: ensure(backupman, all_sources=True, wait_timeout=60))
+    assert (error.changed, len(backupman.writes)) == (False, 1)
+    world.later(hours=2)
+    backupman.prompt = ("shop",)
+    assert ensure(backupman, all_sources=True)["action"] == "created"
+
+
+def test_check_mode_predicts_the_wait_for_what_may_have_been_begun(ensure, backupman):
+    unanswered(backupman)
+    refused(OutcomeUnknownError, "outcome_unknown", lambda: ensure(backupman, source="crm", all_sources=True))
+    assert ensure(backupman, check_mode=True, all_sources=True)["action"] == "running"
+
+
+def test_a_request_that_was_open_when_we_looked_and_is_refused_in_the_end_is_not_waited_for(
+    ensure, backupman, world, tmp_path
+):
+    book = MarkerBook(str(tmp_path / "state"), "run", "backupman", backupman.address, "all sources")
+    book.write("run", INTENT, world.time, {"source": "crm"})
+    backupman.after_list = lambda: book.restore("run", None)
+    assert ensure(backupman, all_sources=True)["action"] == "created"
+    assert len(backupman.writes) == 1
 
 
 def test_a_lost_answer_of_a_service_without_names(ensure, backupman):
@@ -714,10 +862,25 @@ def test_what_runs_is_not_deleted(remove, trove, which):
 
 
 def test_a_list_that_may_not_be_whole_is_no_proof_of_no_children(remove, trove):
-    trove.backups, trove.warnings = [backup(id="7")], ["the list has gaps"]
+    trove.backups, trove.warnings, trove.whole = [backup(id="7")], ["the list has gaps"], False
     error = refused(BackupError, "in_doubt", lambda: remove(trove, id="7"))
     assert "the list has gaps" in error.message
     assert remove(trove, id="7", cascade=True)["changed"] is True
+
+
+@pytest.mark.parametrize("given", [{"id": "8"}, {"name": "nightly"}])
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_a_list_that_may_not_be_whole_is_no_proof_that_a_backup_is_gone(remove, trove, given, check_mode):
+    trove.backups, trove.warnings, trove.whole = [backup(id="7")], ["the list has gaps"], False
+    error = refused(BackupError, "in_doubt", lambda: remove(trove, check_mode=check_mode, **given))
+    assert "may not be whole (the list has gaps)" in error.message
+    assert trove.writes == []
+
+
+def test_a_warning_of_a_list_that_is_whole_stands_in_no_way_of_a_deletion(remove, trove, world):
+    trove.backups, trove.warnings = [backup(id="7")], ["8 has no date"]
+    assert remove(trove, id="8")["action"] == "absent"
+    assert remove(trove, id="7")["action"] == "deleted"
 
 
 def test_backups_that_claim_to_build_upon_each_other_make_no_endless_chain(remove, trove):

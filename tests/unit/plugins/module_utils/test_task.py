@@ -438,7 +438,7 @@ def test_a_list_that_cannot_be_read_sends_nothing(ensure):
 
 def test_nothing_is_sent_on_the_strength_of_a_list_that_may_not_be_whole(ensure):
     provider, world = FakeProvider(), World()
-    provider.warnings = ["lists 60 records but announces 61"]
+    provider.warnings, provider.whole = ["lists 60 records but announces 61"], False
     assert "may not be whole (lists 60 records but announces 61)" in in_doubt(lambda: ensure(provider, world))
     assert world.warned == provider.warnings
     assert provider.writes == []
@@ -446,8 +446,15 @@ def test_nothing_is_sent_on_the_strength_of_a_list_that_may_not_be_whole(ensure)
 
 def test_a_live_series_in_a_list_that_may_not_be_whole_is_evidence(ensure):
     provider = FakeProvider(*every(DAY, 3))
-    provider.warnings = ["lists 60 records but announces 61"]
+    provider.warnings, provider.whole = ["lists 60 records but announces 61"], False
     assert ensure(provider)["action"] == "present"
+
+
+def test_a_warning_of_a_list_that_is_whole_stands_in_no_way(ensure):
+    provider, world = FakeProvider(), World()
+    provider.warnings = ["a backup has no date"]
+    assert ensure(provider, world)["action"] == "created"
+    assert world.warned == provider.warnings
 
 
 # -- without a memory --------------------------------------------------------------------------------------------------

@@ -14,8 +14,10 @@ from ansible_collections.restorable.backups.plugins.module_utils._errors import 
     BackupError,
     OptionError,
     OutcomeUnknownError,
+    UnavailableError,
 )
 from ansible_collections.restorable.backups.plugins.module_utils._operations import import_backup, task
+from ansible_collections.restorable.backups.plugins.module_utils._providers import Listing
 from ansible_collections.restorable.backups.tests.unit.plugins.module_utils.worlds import (
     FakeProvider,
     World,
@@ -40,6 +42,8 @@ class Shown(FakeProvider):
         self.task = settings and TaskRecord("7", settings)
         self.imported = []
         self.refusal = None
+        # What an import says of itself that is not wanted, and whether it comes to be where it is refused.
+        self.unimportable, self.done = None, True
 
     @property
     def writes(self):
@@ -68,14 +72,24 @@ class Shown(FakeProvider):
 
     def find_imported(self, request):
         self.calls.append(("find", request.location))
-        return next((one for one in self.imported if one.location == request.location), None)
+        found = [one for one in self.imported if one.location == request.location]
+        return Listing(found, list(self.warnings), self.whole)
+
+    def check_import(self, request):
+        if self.unimportable:
+            raise self.unimportable
 
     def import_backup(self, source, request):
         self.calls.append(("import", request.location, request.size))
+        self.check_import(request)
         made = backup(source="", location=request.location)
-        self.imported.append(made)
+        if self.done or not self.refusal:
+            self.imported.append(made)
         self._refuse()
         return made
+
+    def source_key(self, source):
+        return source.lower()
 
     def _refuse(self):
         if self.refusal:
@@ -128,8 +142,27 @@ def test_check_mode_writes_nothing(ensure, tmp_path):
 def test_a_run_now_is_a_change_each_time(ensure):
     provider = Shown({"frequency": NIGHTLY})
     for _run in range(2):
-        assert ensure(provider, frequency=NIGHTLY, run_now=True)["changed"] is True
+        result = ensure(provider, frequency=NIGHTLY, run_now=True)
+        assert result["changed"] is True
+        task_now = {"task": {"frequency": NIGHTLY}}
+        assert result["diff"] == {"before": task_now, "after": dict(task_now, run_now=True)}
     assert provider.writes == [("now", "shop", "7")] * 2
+    assert ensure(provider, check_mode=True, frequency=NIGHTLY, run_now=True)["diff"] == result["diff"]
+
+
+def test_other_words_for_one_source_share_its_lock(ensure, tmp_path):
+    for source in ("shop", "SHOP"):
+        ensure(Shown(), source=source, frequency=NIGHTLY)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_what_a_provider_says_of_a_failed_write_is_handed_on(ensure):
+    provider = Shown()
+    provider.refusal = BackupError("accepted, and not kept")
+    provider.refusal.changed = True
+    with pytest.raises(BackupError) as caught:
+        ensure(provider, frequency=NIGHTLY)
+    assert caught.value.changed is True
 
 
 def busy(source, current):
@@ -241,8 +274,63 @@ def test_an_import_without_an_answer_is_looked_for(bring):
 
 def test_an_import_in_doubt_is_said_and_not_sent_again(bring):
     provider = Shown()
-    provider.refusal = OutcomeUnknownError("no answer")
-    provider.find_imported = lambda request: None
+    provider.refusal, provider.done = OutcomeUnknownError("no answer"), False
     with pytest.raises(OutcomeUnknownError, match="no answer. The import is not listed"):
         bring(provider)
     assert len(provider.writes) == 1
+
+
+@pytest.mark.parametrize("done", [True, False])
+def test_an_earlier_import_is_not_taken_for_the_one_in_doubt(bring, done):
+    provider = Shown()
+    first = bring(provider)
+    provider.refusal, provider.done = OutcomeUnknownError("no answer"), done
+    if done:
+        second = bring(provider, force=True)
+        assert second["changed"] is True and second["backup"]["id"] != first["backup"]["id"]
+    else:
+        with pytest.raises(OutcomeUnknownError, match="The import is not listed"):
+            bring(provider, force=True)
+    assert len(provider.writes) == 2
+
+
+def test_an_import_in_doubt_stays_so_where_the_list_cannot_be_read_then(bring):
+    provider = Shown()
+    provider.refusal = OutcomeUnknownError("no answer")
+    known = provider.find_imported
+
+    def away(request):
+        provider.find_imported = lose
+        return known(request)
+
+    def lose(request):
+        raise UnavailableError("down")
+
+    provider.find_imported = away
+    with pytest.raises(OutcomeUnknownError, match="no answer. The import is not listed"):
+        bring(provider)
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_a_list_that_may_not_be_whole_tells_of_no_import_that_is_missing(bring, check_mode):
+    provider = Shown()
+    provider.whole, provider.warnings = False, ["null in place of a list"]
+    with pytest.raises(BackupError, match="may not be whole .null in place of a list") as caught:
+        bring(provider, check_mode=check_mode)
+    assert (caught.value.code, provider.writes) == ("in_doubt", [])
+    assert bring(provider, check_mode=check_mode, force=True)["changed"] is True
+
+
+def test_of_what_such_a_list_did_not_show_nothing_is_adopted(bring):
+    provider = Shown()
+    provider.whole, provider.refusal = False, OutcomeUnknownError("no answer")
+    with pytest.raises(OutcomeUnknownError):
+        bring(provider, force=True)
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_check_mode_refuses_what_the_import_would(bring, check_mode):
+    provider = Shown()
+    provider.unimportable = OptionError("location", "there is no such object")
+    with pytest.raises(OptionError, match="no such object"):
+        bring(provider, check_mode=check_mode)

@@ -13,8 +13,9 @@ from ansible_collections.restorable.backups.plugins.module_utils._errors import 
     NotFoundError,
     OptionError,
     OutcomeUnknownError,
+    UnavailableError,
 )
-from ansible_collections.restorable.backups.plugins.module_utils._operations import task
+from ansible_collections.restorable.backups.plugins.module_utils._operations import import_backup, task
 from ansible_collections.restorable.backups.plugins.module_utils._operations.info import SPEC
 from ansible_collections.restorable.backups.plugins.module_utils._providers import Surroundings, connect
 from ansible_collections.restorable.backups.plugins.module_utils._providers.trove import Trove
@@ -24,6 +25,7 @@ from ansible_collections.restorable.backups.tests.unit.plugins.module_utils.open
     VERSION,
     Cloud,
     Turns,
+    instance,
     link,
     row,
 )
@@ -118,8 +120,33 @@ def test_a_strategy_needs_a_container(container):
 
 def test_a_strategy_that_does_not_come_to_be_is_noticed():
     cloud = strategies(None, None).on("POST /backup_strategies", {"backup_strategy": strategy("mine")})
-    with pytest.raises(OutcomeUnknownError, match="yet shows None"):
+    with pytest.raises(OutcomeUnknownError, match="yet shows None") as caught:
         ensure(cloud, swift_container="mine")
+    assert caught.value.changed is True
+
+
+def test_a_strategy_that_cannot_be_read_back_was_written_all_the_same():
+    cloud = strategies(None).on("POST /backup_strategies", {"backup_strategy": strategy("mine")})
+    cloud.answers["GET /backup_strategies"].append(UnavailableError("away"))
+    with pytest.raises(UnavailableError) as caught:
+        ensure(cloud, swift_container="mine")
+    assert caught.value.changed is True
+
+
+def test_a_strategy_that_is_refused_changed_nothing():
+    cloud = strategies(None).on("POST /backup_strategies", ApiError("no"))
+    with pytest.raises(ApiError) as caught:
+        ensure(cloud, swift_container="mine")
+    assert caught.value.changed is False
+
+
+def test_the_lock_of_an_instance_is_one_by_its_name_and_by_its_id(tmp_path):
+    for source in ("shop", ONE, ONE.upper()):
+        cloud = strategies("mine").on("GET /instances", {"instances": [instance()]})
+        params = options(task.SPEC, provider="trove", source=source, swift_container="mine", state_dir=str(tmp_path))
+        assert not task.run(params, provider(cloud), World())["changed"]
+    assert len(list(tmp_path.iterdir())) == 1
+    assert provider(Cloud()).source_key("*") == "*"
 
 
 @pytest.mark.parametrize("check_mode", [False, True])
@@ -240,6 +267,32 @@ def test_versions_that_are_not_clear(given, text):
 
 
 @pytest.mark.parametrize(
+    "location, head, kind, text",
+    [
+        ("cinder://volume/snapshot", None, ApiError, "cinder storage"),
+        ("b1.xbstream.gz", None, ApiError, "names no container"),
+        (PLACE, NotFoundError("gone"), OptionError, "^location: .*no object b1.xbstream.gz"),
+        (PLACE, ({}, None), OptionError, "^size: is needed"),
+    ],
+)
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_check_mode_refuses_what_the_import_would(tmp_path, check_mode, location, head, kind, text):
+    cloud = importing(head).on("GET /backups", {"backups": []})
+    params = options(
+        import_backup.SPEC, provider="trove", location=location, datastore_version=VERSION, state_dir=str(tmp_path)
+    )
+    with pytest.raises(kind, match=text):
+        import_backup.run(params, provider(cloud), World(check_mode=check_mode))
+    assert writes(cloud) in ([], [("HEAD", "/database_backups/b1.xbstream.gz", {})])
+
+
+def test_check_mode_does_not_look_at_an_object_whose_size_was_given(tmp_path):
+    cloud = importing(AssertionError("the object is not to be looked at")).on("GET /backups", {"backups": []})
+    params = options(import_backup.SPEC, provider="trove", location=PLACE, datastore_version=VERSION, size="1g")
+    assert import_backup.run(params, provider(cloud), World(check_mode=True))["changed"] is True
+
+
+@pytest.mark.parametrize(
     "fields, found",
     [
         ({"status": "RESTORED", "instance_id": None}, True),
@@ -252,16 +305,16 @@ def test_versions_that_are_not_clear(given, text):
 )
 def test_what_counts_as_imported(fields, found):
     cloud = Cloud().on("GET /backups", {"backups": [row(7, **dict({"locationRef": PLACE}, **fields))]})
-    backup = provider(cloud).find_imported(ImportRequest(location=PLACE, datastore_version=VERSION))
-    assert (backup and backup.id) == ("b7" if found else None)
+    listing = provider(cloud).find_imported(ImportRequest(location=PLACE, datastore_version=VERSION))
+    assert ([backup.id for backup in listing.backups], listing.whole) == (["b7"] if found else [], True)
     assert cloud.calls == [("GET", "/backups", {"limit": 200})]
 
 
 def test_a_list_that_may_not_be_whole_does_not_tell_what_was_not_imported():
     cloud = Cloud().on("GET /backups", {"backups": None})
-    with pytest.raises(ApiError, match="may not be whole .*null in place of a list") as caught:
-        provider(cloud).find_imported(ImportRequest(location=PLACE, datastore_version=VERSION))
-    assert caught.value.code == "in_doubt"
+    listing = provider(cloud).find_imported(ImportRequest(location=PLACE, datastore_version=VERSION))
+    assert (listing.backups, listing.whole) == ([], False)
+    assert "null in place of a list" in listing.warnings[0]
 
 
 def test_but_what_it_shows_was_imported():
@@ -269,7 +322,7 @@ def test_but_what_it_shows_was_imported():
     moving = [{"backups": [other, other], "links": link(2)}, {"backups": [row(7, locationRef=PLACE)]}]
     cloud = Cloud().on("GET /backups", Turns(moving * 4))
     found = provider(cloud).find_imported(ImportRequest(location=PLACE, datastore_version=VERSION))
-    assert found.id == "b7" and cloud.answers["GET /backups"] == []
+    assert [backup.id for backup in found.backups] == ["b7"] and cloud.answers["GET /backups"] == []
 
 
 def test_another_instance_is_another_strategy():

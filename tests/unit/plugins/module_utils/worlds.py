@@ -67,7 +67,7 @@ class FakeProvider(Provider):
         self.sources = dict(sources)
         self.sources.setdefault("shop", list(backups))
         self.calls, self.answers, self.warnings, self.files = [], [], [], {}
-        self.on_write = None
+        self.whole, self.on_write = True, None
 
     @property
     def address(self):
@@ -82,7 +82,7 @@ class FakeProvider(Provider):
         found = self.sources[source]
         if isinstance(found, Exception):
             raise found
-        return Listing(list(found), list(self.warnings))
+        return Listing(list(found), list(self.warnings), self.whole)
 
     def get_backup(self, source, backup_id):
         self.calls.append(("get", source, backup_id))
