@@ -407,6 +407,9 @@ def test_a_backup_is_deleted_by_one_call(rack):
 
 # -- schedules ----------------------------------------------------------------------------------------------------
 
+# How a schedule that is there is read: it is looked for in the list, which may show less of it.
+READ = [SCHEDULES, SCHEDULE]
+
 
 def test_a_schedule_is_created_read_back_and_then_left_alone(rack):
     first = rack.task(frequency="30  04 * * *")
@@ -419,7 +422,7 @@ def test_a_schedule_is_created_read_back_and_then_left_alone(rack):
     second = rack.task(frequency="30 4 * * *")
     assert (second["changed"], second["action"]) == (False, "pending")
     assert second["diff"] == {"before": {"task": DAILY}, "after": {"task": DAILY}}
-    assert rack.calls() == [SCHEDULES]
+    assert rack.calls() == READ
 
 
 def test_check_mode_says_the_same_and_writes_nothing(rack):
@@ -449,7 +452,7 @@ def test_only_what_differs_is_sent(rack, asked, sent, after):
     result = rack.task(**asked)
     assert result["action"] == "updated"
     assert result["diff"] == {"before": {"task": DAILY}, "after": {"task": {**DAILY, **after}}}
-    assert rack.calls() == [SCHEDULES, PUT, SCHEDULE]
+    assert rack.calls() == [*READ, PUT, SCHEDULE]
     assert rack.written() == [{"schedule": sent}]
     assert not rack.task(**asked)["changed"]
 
@@ -488,7 +491,8 @@ def test_a_schedule_is_removed_once(rack):
     number = rack.schedules()[0]["id"]
     rack.forget()
     assert rack.task(state="absent")["action"] == "deleted"
-    assert rack.calls() == [SCHEDULES, f"DELETE /schedules/{number}", f"GET /schedules/{number}"]
+    shown = f"GET /schedules/{number}"
+    assert rack.calls() == [SCHEDULES, shown, f"DELETE /schedules/{number}", shown]
     rack.forget()
     again = rack.task(state="absent")
     assert (again["changed"], again["action"]) == (False, "absent")
@@ -504,11 +508,13 @@ def test_it_is_run_now_whenever_that_is_asked_for(rack):
         again = rack.task(frequency="30 4 * * *", run_now=True)
         assert (again["changed"], again["action"]) == (True, "present")
         rack.sandbox.settle()
-    assert rack.calls() == [SCHEDULES, PUT] * 2
+        assert again["diff"]["after"] == {**again["diff"]["before"], "run_now": True}
+    assert rack.calls() == [*READ, PUT] * 2
     assert rack.written() == [{"schedule": {"run_now": "true"}}] * 2
     rack.forget()
-    assert rack.task(check_mode=True, frequency="30 4 * * *", run_now=True)["changed"]
-    assert rack.calls() == [SCHEDULES]
+    planned = rack.task(check_mode=True, frequency="30 4 * * *", run_now=True)
+    assert planned["changed"] and planned["diff"] == again["diff"]
+    assert rack.calls() == READ
     assert len(listed(rack)) == 2, "two full ones are kept"
 
 
@@ -543,15 +549,68 @@ def test_a_change_that_is_accepted_and_lost_is_an_error(rack):
     with fails("ApiError", 'does not keep it: frequency is "30 4 [*] [*] [*]", full_backup_retention is 2') as caught:
         rack.task(frequency="30 5 * * *", full_backup_retention=4)
     assert caught.value.code == "not_kept" and caught.value.details["schedule"] == rack.schedules()[0]["id"]
+    assert caught.value.changed is True
     rack.sandbox.switch("rackspace", updates="no_copy_to")
     with fails("ApiError", r"copy_to is \[\]; copies of an existing schedule .*remove it .state: absent."):
         rack.task(copy_to=["IAD"])
 
 
-def test_a_record_as_older_samples_show_it_has_the_documented_defaults(rack):
+def test_what_older_samples_do_not_show_is_not_asked_for_again(rack):
     rack.sandbox.switch("rackspace", schedule_record="short")
-    assert rack.task(frequency="30 4 * * *")["action"] == "created"
-    assert rack.task(frequency="30 4 * * *")["action"] == "pending"
+    asked = {"frequency": "30 4 * * *", "full_backup_retention": 5, "copy_to": ["IAD"]}
+    assert rack.task(**asked)["action"] == "created" and rack.warnings == []
+    rack.forget()
+    again = rack.task(**asked)
+    assert (again["changed"], again["action"]) == (False, "pending")
+    hidden = {"task": {**DAILY, "full_backup_retention": None, "copy_to": None}}
+    assert again["diff"] == {"before": hidden, "after": hidden}
+    assert [text.split(":")[0] for text in rack.warnings] == ["full_backup_retention", "copy_to"]
+    assert rack.task(**{**asked, "frequency": "0 5 * * *"})["action"] == "updated"
+    assert rack.written() == [{"schedule": {"hour": 5, "minute": 0}}]
+    rack.sandbox.switch("rackspace", schedule_record="whole")
+    [kept] = rack.schedules()
+    assert (kept["full_backup_retention"], kept["copy_to"]) == (5, ["IAD"])
+
+
+def test_of_a_group_that_older_samples_do_not_show_no_second_schedule_is_made(rack):
+    rack.sandbox.switch("rackspace", schedule_record="short", one_schedule=False)
+    asked = {"source": f"ha:{rack.group}", "frequency": "0 1 * * 6"}
+    assert rack.task(**asked)["action"] == "created"
+    rack.forget()
+    for state in ("present", "absent"):
+        with fails("ApiError", "the service does not say whose these are") as caught:
+            rack.task(**asked, state=state)
+        assert caught.value.code == "in_doubt"
+    assert rack.calls() == READ * 2
+
+
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_null_is_no_empty_list_of_schedules(rack, state):
+    rack.task(frequency="30 4 * * *")
+    rack.sandbox.fault("status", surface="rackspace", route="schedules", code=200, body={"schedules": None})
+    rack.forget()
+    with fails("ApiError", "The list of schedules: .*null"):
+        rack.task(frequency="30 4 * * *", state=state)
+    assert rack.calls() == [SCHEDULES] and len(rack.schedules()) == 1
+
+
+def test_null_is_no_empty_list_of_groups(rack):
+    rack.sandbox.fault("status", surface="rackspace", route="groups", code=200, body={"ha_instances": None})
+    with fails("ApiError", "The list of high-availability groups: .*null"):
+        rack.provider().list_sources()
+
+
+def test_a_schedule_that_cannot_be_read_back_was_made_all_the_same(rack):
+    rack.sandbox.fault("status", surface="rackspace", route="schedule", code=503)
+    with fails("UnavailableError", "503") as caught:
+        rack.task(frequency="30 4 * * *")
+    assert caught.value.changed is True and len(rack.schedules()) == 1
+
+
+def test_an_instance_by_its_name_and_by_its_id_has_one_lock(rack, tmp_path):
+    for source in (rack.id, rack.name):
+        rack.task(frequency="30 4 * * *", source=source)
+    assert len(list((tmp_path / "state").iterdir())) == 1
 
 
 def test_of_several_schedules_the_oldest_is_looked_at_and_a_warning_given(rack):

@@ -23,13 +23,14 @@ from .._errors import (
     OutcomeUnknownError,
     UnavailableError,
     UnsupportedError,
+    done_before,
 )
 from .._http import HttpClient, check_url
 from .._schedule import Schedule
 from . import _fields as fields
-from ._base import Listing, Option
+from ._base import Option
 from ._openstack import CloudAccess, Grant
-from ._trove_api import ALL, TroveApi, datastore_of, source_of
+from ._trove_api import ALL, TroveApi, datastore_of, shown, source_of
 from ._weekly import EVERY_DAY, Week, week_of
 
 # Sources that are high-availability groups are written with it: their ids are known to other calls than an instance's.
@@ -40,6 +41,10 @@ _COPY_REGIONS = ("DFW", "HKG", "IAD", "ORD", "SYD")
 # What the service does where a schedule does not say it.
 _RETENTION = 2
 _LONGEST_NAME = 64
+# What samples of older documentation do not show of a schedule, which says nothing of whether the service knows it.
+_MAY_BE_HIDDEN = ("full_backup_retention", "copy_to")
+# Schedules that do not say in the list whose they are, and are looked at one by one.
+_MAX_CANDIDATES = 50
 # Seconds between looks at a schedule whose change was accepted (202) and does not show yet.
 _PAUSES = (0.5, 1, 2, 4, 8)
 # A token lives that long at least, whatever this machine's clock says of the time when it expires.
@@ -115,7 +120,7 @@ class Rackspace(TroveApi):
 
     def list_sources(self):
         try:
-            records, _warnings = self._pages("/ha", {}, ("ha_instances",))
+            records = self._whole_list("/ha", "ha_instances", "high-availability groups")
         except NotFoundError:
             records = []
         groups = [
@@ -156,7 +161,7 @@ class Rackspace(TroveApi):
         # Only the list of all backups is documented to know this filter.
         wanted = datastore.strip().lower()
         kept = [one for one in listing.backups if str(datastore_of(one.raw).get("type")).lower() == wanted]
-        return Listing(kept, listing.warnings)
+        return replace(listing, backups=kept)
 
     def _page(self, data, names):
         if isinstance(data, dict) and isinstance(data.get("backup"), dict):
@@ -164,9 +169,13 @@ class Rackspace(TroveApi):
             return [data["backup"]]
         return super()._page(data, names)
 
-    def run_body(self, source, request):
+    def check_run(self, source, request):
         if request.name is not None and len(request.name) > _LONGEST_NAME:
             raise OptionError("name", "has %d characters, %d are allowed" % (len(request.name), _LONGEST_NAME))
+        self._regions(request.copy_to or ())
+
+    def run_body(self, source, request):
+        self.check_run(source, request)
         parent = request.parent_id
         if request.incremental and parent is None:
             # The service wants the parent named. Without one there is nothing to build on: it becomes a full backup.
@@ -184,15 +193,31 @@ class Rackspace(TroveApi):
 
     def read_task(self, source):
         number = self._scheduled(source)
-        records, _warnings = self._pages("/schedules", {}, ("schedules",))
+        records = self._whole_list("/schedules", "schedules", "schedules")
         found = [record for record in records if self._source_of(record) == number]
+        if not found and number.startswith(HA):
+            found = self._among_unclear([record for record in records if not self._source_of(record)], number)
         found.sort(key=lambda record: (str(record.get("created")), str(record["id"])))
         if len(found) > 1:
             self._warn(
                 "%s has %d schedules (%s): only the oldest is looked at"
                 % (source, len(found), ", ".join(str(record["id"]) for record in found))
             )
-        return _task(found[0]) if found else None
+        # By itself, as it is read after a change: the list may show less of it.
+        return self._schedule(str(found[0]["id"])) if found else None
+
+    def _among_unclear(self, records, group):
+        """Those of a group among schedules that do not say in the list whose they are: its own may be such a one."""
+        details = [self._schedule_record(str(record["id"])) for record in records[:_MAX_CANDIDATES]]
+        details = [record for record in details if record is not None]
+        found = [record for record in details if self._source_of(record) == group]
+        if not found and (records[_MAX_CANDIDATES:] or not all(map(self._source_of, details))):
+            raise ApiError(
+                "Whether %s has a schedule is not to be known: the service does not say whose these are: %s"
+                % (group, shown([str(record["id"]) for record in records])),
+                code="in_doubt",
+            )
+        return found
 
     def wanted_task(self, params, current):
         wanted = dict(current.settings) if current else {"full_backup_retention": _RETENTION, "copy_to": []}
@@ -212,6 +237,13 @@ class Rackspace(TroveApi):
             wanted["full_backup_retention"] = params["full_backup_retention"]
         if params["copy_to"] is not None:
             wanted["copy_to"] = self._regions(params["copy_to"])
+        for name in _MAY_BE_HIDDEN if current else ():
+            if current.settings[name] is None and wanted[name] is not None:
+                wanted[name] = None
+                self._warn(
+                    "%s: the service does not show it of schedule %s, which is left as it is in this; to have another, "
+                    "remove it (state: absent) and create it anew" % (name, current.id)
+                )
         return wanted
 
     def write_task(self, source, current, settings):
@@ -221,26 +253,28 @@ class Rackspace(TroveApi):
             number, before, after = current.id, _sent(current.settings), _sent(settings)
             changes = {name: value for name, value in after.items() if before.get(name) != value}
             self._client.put(fields.path("schedules", number), {"schedule": changes}, empty=True)
-        task = None
-        for pause in _PAUSES + (None,):
-            task = self._schedule(number)
-            if task is not None and task.settings == settings:
-                return task
-            if pause is not None:
-                self._sleep(pause)
-        raise _not_kept(number, task, settings)
+        with done_before(True):
+            for pause in _PAUSES + (None,):
+                task = self._schedule(number)
+                if task is not None and not _differences(task.settings, settings):
+                    return task
+                if pause is not None:
+                    self._sleep(pause)
+            raise _not_kept(number, task, settings)
 
     def delete_task(self, source, current):
         try:
             self._client.delete(fields.path("schedules", current.id))
         except NotFoundError:
             return
-        for pause in _PAUSES + (None,):
-            if self._schedule(current.id) is None:
-                return
-            if pause is not None:
-                self._sleep(pause)
-        raise ApiError("Schedule %s is still there, although its removal was accepted" % current.id, code="not_kept")
+        with done_before(True):
+            for pause in _PAUSES + (None,):
+                if self._schedule(current.id) is None:
+                    return
+                if pause is not None:
+                    self._sleep(pause)
+            text = "Schedule %s is still there, although its removal was accepted" % current.id
+            raise ApiError(text, code="not_kept")
 
     def run_task_now(self, source, current):
         # As text: so is the sample in the documentation.
@@ -262,10 +296,21 @@ class Rackspace(TroveApi):
             raise OutcomeUnknownError("POST /schedules: %s; the request may have been carried out" % error.message)
 
     def _schedule(self, number):
+        record = self._schedule_record(number)
+        return record and _task(record)
+
+    def _schedule_record(self, number):
         try:
-            return _task(self._one(self._client.get(fields.path("schedules", number)).data, "schedule"))
+            return self._one(self._client.get(fields.path("schedules", number)).data, "schedule")
         except NotFoundError:
             return None
+
+    def _whole_list(self, path, name, words):
+        records, warnings = self._pages(path, {}, (name,))
+        if warnings:
+            # What is taken for missing would be created once more, or called gone.
+            raise ApiError("The list of %s: %s" % (words, "; ".join(warnings)), code="incomplete")
+        return records
 
     def _scheduled(self, source):
         if source == ALL:
@@ -378,15 +423,17 @@ def _granted(data, now):
 
 
 def _task(record):
-    """The TaskRecord of a schedule. Samples of older documentation do not show all of it."""
+    """The TaskRecord of a schedule. A setting that samples of older documentation do not show is None there."""
     hour, minute = fields.number(record.get("hour")), fields.number(record.get("minute"))
     day = fields.number(record.get("day_of_week"))
     copies = record.get("copy_to") if isinstance(record.get("copy_to"), list) else []
+    # A schedule without copies has no such field; that the record would show one is seen from the other new field.
+    shows_copies = any(name in record for name in _MAY_BE_HIDDEN)
     settings = {
         "frequency": None if hour is None or minute is None else Week(hour, minute, day).frequency,
         "full_backup_day": day,
-        "full_backup_retention": fields.positive(record.get("full_backup_retention")) or _RETENTION,
-        "copy_to": sorted({str(region).upper() for region in copies}),
+        "full_backup_retention": fields.positive(record.get("full_backup_retention")),
+        "copy_to": sorted({str(region).upper() for region in copies}) if shows_copies else None,
     }
     set_at = fields.moment(record, "updated", "created")
     has_run = fields.text(record.get("last_scheduled")) is not None
@@ -404,10 +451,19 @@ def _sent(settings):
     return dict(words, **{name: settings[name] for name in ("full_backup_retention", "copy_to")})
 
 
+def _differences(seen, wanted):
+    """The names of the settings that are shown otherwise than wanted."""
+    return sorted(
+        name
+        for name, value in wanted.items()
+        if seen.get(name) != value and not (name in _MAY_BE_HIDDEN and seen.get(name) is None)
+    )
+
+
 def _not_kept(number, task, settings):
-    shown = task.settings if task else {}
-    wrong = sorted(name for name, value in settings.items() if shown.get(name) != value)
-    seen = ", ".join("%s is %s" % (name, json.dumps(shown.get(name))) for name in wrong) if task else "it is not there"
+    kept = task.settings if task else {}
+    wrong = _differences(kept, settings)
+    seen = ", ".join("%s is %s" % (name, json.dumps(kept.get(name))) for name in wrong) if task else "it is not there"
     hint = ""
     if wrong == ["copy_to"]:
         hint = "; copies of an existing schedule cannot be changed then: remove it (state: absent) and create it anew"

@@ -20,11 +20,15 @@ from ansible_collections.restorable.backups.plugins.module_utils._errors import 
     UnsupportedError,
 )
 from ansible_collections.restorable.backups.plugins.module_utils._http import Answer
+from ansible_collections.restorable.backups.plugins.module_utils._operations._task_record import (
+    ensure_record,
+)
 from ansible_collections.restorable.backups.plugins.module_utils._operations.task import SPEC
 from ansible_collections.restorable.backups.plugins.module_utils._options import PROVIDER_OPTIONS
 from ansible_collections.restorable.backups.plugins.module_utils._providers import PROVIDERS, Surroundings, connect
 from ansible_collections.restorable.backups.plugins.module_utils._providers import rackspace
 from ansible_collections.restorable.backups.plugins.module_utils._providers.rackspace import ApiKeyIdentity, Rackspace
+from ansible_collections.restorable.backups.tests.unit.plugins.module_utils.worlds import World
 
 ID = "44b277eb-39be-4921-be31-3d61b43651d7"
 GROUP = "130922a2-b9ab-4e95-86be-9c5d79171b5e"
@@ -60,6 +64,10 @@ SHORT = {
     "next_run": "2014-11-02T14:30:00",
     "updated": "2014-10-30T12:30:00",
 }
+
+
+# The same, as newer documentation shows it.
+KEPT = dict(SHORT, hour=4, day_of_week=7, full_backup_retention=2)
 
 
 class Turns(list):
@@ -383,6 +391,14 @@ def test_a_list_may_come_in_many_shapes(data, count):
     assert len(api.list_backups(ID).backups) == count
 
 
+@pytest.mark.parametrize("datastore", [None, "percona"])
+def test_null_in_place_of_backups_is_no_whole_list(datastore):
+    api = provider(GET__instances__I__backups={"backups": None}, GET__instances__I={"instance": {}})[0]
+    assert api.list_backups(ID, datastore=datastore).whole is False
+    api = provider(GET__instances__I__backups={"backups": [RECORD]})[0]
+    assert api.list_backups(ID, datastore=datastore).whole is True
+
+
 @pytest.mark.parametrize("data", [7, "x", {}, {"backups": "x"}, {"backups": [7]}, {"backups": {"a": 1}}])
 def test_what_is_no_list_is_never_taken_for_an_empty_one(data):
     with pytest.raises(ApiError, match="answered with"):
@@ -393,6 +409,13 @@ def test_an_account_without_groups_has_instances_all_the_same():
     instances = {"instances": [{"id": ID, "name": "shop", "datastore": {"type": "mysql", "version": "5.7"}}]}
     api = provider(GET__ha=NotFoundError("no"), GET__instances=instances)[0]
     assert [(source.id, source.name, source.version) for source in api.list_sources()] == [(ID, "shop", "5.7")]
+
+
+def test_null_in_place_of_groups_is_not_taken_for_none():
+    api = provider(GET__ha={"ha_instances": None}, GET__instances={"instances": []})[0]
+    with pytest.raises(ApiError, match="The list of high-availability groups: .*null") as caught:
+        api.list_sources()
+    assert caught.value.code == "incomplete"
 
 
 def test_an_instance_and_a_group_of_one_name_are_told_apart_by_their_ids():
@@ -427,6 +450,23 @@ def test_a_backup_may_be_copied_to_other_regions():
     assert client.calls[-1] == ("POST /backups", {"backup": {"instance": ID, "name": "n", "copy_to": ["IAD", "ORD"]}})
     with pytest.raises(OptionError, match="^copy_to: "):
         api.run_backup(ID, RunRequest(name="n", copy_to=["MARS"]))
+
+
+@pytest.mark.parametrize(
+    "request_, option",
+    [
+        (RunRequest(name="n" * 65), "name"),
+        (RunRequest(name="n", copy_to=["MARS"]), "copy_to"),
+        (RunRequest(name="n", copy_to=["dfw"]), "copy_to"),
+    ],
+)
+def test_what_a_backup_cannot_be_is_known_without_a_request(request_, option):
+    api, client, _warnings, _pauses = provider()
+    for refuse in (api.check_run, api.run_backup):
+        with pytest.raises(OptionError, match="^%s: " % option):
+            refuse(ID, request_)
+    assert client.calls == []
+    assert api.check_run(ID, RunRequest(name="n" * 64, copy_to=["ord"])) is None
 
 
 # -- what a schedule should be -----------------------------------------------------------------------------------------
@@ -469,6 +509,20 @@ def test_what_a_record_lacks_is_not_carried_on():
     assert wanted({"frequency": None, "full_backup_day": None}, frequency="30 4 * * *") == DAILY
 
 
+HIDDEN = {"full_backup_retention": None, "copy_to": None}
+
+
+def test_what_the_service_does_not_show_is_left_alone_and_told_once():
+    api, _client, warnings, _pauses = provider()
+    current = TaskRecord(SCHEDULE, dict(DAILY, **HIDDEN))
+    assert api.wanted_task(asked(full_backup_retention=5, copy_to=["ORD"]), current) == current.settings
+    assert len(warnings) == 2 and warnings[0].startswith("full_backup_retention: the service does not show it")
+    assert warnings[1].startswith("copy_to: ") and "remove it (state: absent)" in warnings[1]
+    del warnings[:]
+    assert api.wanted_task(asked(frequency="0 5 * * *"), current) == dict(current.settings, frequency="0 5 * * *")
+    assert warnings == []
+
+
 @pytest.mark.parametrize(
     "options, text",
     [
@@ -494,23 +548,27 @@ def test_what_no_schedule_can_be(options, text):
 
 
 def read(*records):
-    api, _client, warnings, _pauses = provider(GET__schedules={"schedules": list(records)})
+    """(the task of the instance, warnings); the schedule itself shows what its record in the list does."""
+    own = [record for record in records if record["id"] == SCHEDULE]
+    api, _client, warnings, _pauses = provider(
+        GET__schedules={"schedules": list(records)}, GET__schedules__S={"schedule": own[0] if own else None}
+    )
     return api.read_task(ID), warnings
 
 
 def test_a_schedule_as_older_documentation_shows_it():
     task, warnings = read(SHORT)
     assert (task.id, task.raw, warnings) == (SCHEDULE, SHORT, [])
-    assert task.settings == dict(DAILY, frequency="30 14 * * *", full_backup_day=0)
+    assert task.settings == dict(HIDDEN, frequency="30 14 * * *", full_backup_day=0)
 
 
 @pytest.mark.parametrize(
     "fields, settings",
     [
-        ({"full_backup_retention": None}, {}),
-        ({"full_backup_retention": 5}, {"full_backup_retention": 5}),
-        ({"full_backup_retention": "5"}, {"full_backup_retention": 5}),
-        ({"copy_to": None}, {}),
+        ({"full_backup_retention": None}, {"copy_to": []}),
+        ({"full_backup_retention": 5}, {"full_backup_retention": 5, "copy_to": []}),
+        ({"full_backup_retention": "5"}, {"full_backup_retention": 5, "copy_to": []}),
+        ({"copy_to": None}, {"copy_to": []}),
         ({"copy_to": ["ORD", "IAD"]}, {"copy_to": ["IAD", "ORD"]}),
         ({"hour": "14", "minute": "30"}, {}),
         ({"hour": None}, {"frequency": None}),
@@ -523,8 +581,69 @@ def test_a_schedule_as_older_documentation_shows_it():
 )
 def test_schedules_of_other_shapes(fields, settings):
     task, warnings = read(dict(SHORT, **fields))
-    assert task.settings == dict(DAILY, **dict({"frequency": "30 14 * * *", "full_backup_day": 0}, **settings))
+    assert task.settings == dict(HIDDEN, **dict({"frequency": "30 14 * * *", "full_backup_day": 0}, **settings))
     assert warnings == []
+
+
+def test_the_schedule_itself_may_show_more_than_the_list():
+    api = provider(GET__schedules={"schedules": [SHORT]}, GET__schedules__S={"schedule": KEPT})[0]
+    assert api.read_task(ID).settings == DAILY
+
+
+def test_a_schedule_that_goes_while_it_is_read_is_gone():
+    api = provider(GET__schedules={"schedules": [SHORT]}, GET__schedules__S=NotFoundError("gone"))[0]
+    assert api.read_task(ID) is None
+
+
+@pytest.mark.parametrize("source", [ID, "ha:" + GROUP])
+@pytest.mark.parametrize("state", ["present", "absent"])
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_null_in_place_of_schedules_is_not_taken_for_none(source, state, check_mode):
+    api, client, _warnings, _pauses = provider(GET__schedules={"schedules": None})
+    params = asked(source=source, state=state, evidence="api", frequency="30 4 * * *")
+    with pytest.raises(ApiError, match="The list of schedules: .*null"):
+        ensure_record(params, api, World(check_mode=check_mode))
+    assert client.calls == ["GET /schedules"]
+
+
+OWNER = {"instance_id": None, "source": {"type": "ha", "id": GROUP}}
+NOBODY = {"instance_id": None}
+
+
+def test_a_group_s_schedule_that_the_list_does_not_tell_is_looked_at():
+    api, client, _warnings, _pauses = provider(
+        GET__schedules={"schedules": [dict(SHORT, id="9"), dict(SHORT, **NOBODY), dict(SHORT, id="8", **NOBODY)]},
+        GET__schedules__S={"schedule": dict(KEPT, **OWNER)},
+        GET__schedules__8=NotFoundError("gone"),
+    )
+    assert api.read_task("ha:" + GROUP).settings == DAILY
+    assert "GET /schedules/9" not in client.calls
+
+
+def test_of_other_groups_schedules_none_is_taken():
+    other = {"instance_id": None, "source": {"type": "ha", "id": "other"}}
+    api = provider(
+        GET__schedules={"schedules": [dict(SHORT, **NOBODY)]}, GET__schedules__S={"schedule": dict(KEPT, **other)}
+    )[0]
+    assert api.read_task("ha:" + GROUP) is None
+
+
+@pytest.mark.parametrize("count", [1, 51])
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_a_group_that_may_have_a_schedule_gets_no_second_one(count, state):
+    records = [dict(SHORT, id="s%d" % number, **NOBODY) for number in range(count)]
+    shown = dict(OWNER, source={"type": "ha", "id": "other"}) if count > 1 else NOBODY
+    answers = {"GET__schedules__" + one["id"]: {"schedule": dict(one, **shown)} for one in records}
+    api, client, _warnings, _pauses = provider(GET__schedules={"schedules": records}, **answers)
+    params = asked(source="ha:" + GROUP, state=state, evidence="api", frequency="30 4 * * *")
+    with pytest.raises(ApiError, match="does not say whose these are: s0") as caught:
+        ensure_record(params, api, World())
+    assert caught.value.code == "in_doubt"
+    assert len(client.calls) == 1 + min(count, 50)
+
+
+def test_an_instance_is_not_kept_waiting_by_schedules_of_groups():
+    assert read(dict(SHORT, id="8", **NOBODY)) == (None, [])
 
 
 def test_only_that_of_the_instance_counts():
@@ -547,9 +666,6 @@ def test_a_schedule_for_everything_is_refused():
 
 # -- writing schedules -------------------------------------------------------------------------------------------------
 
-KEPT = dict(SHORT, hour=4, day_of_week=7, full_backup_retention=2)
-
-
 @pytest.mark.parametrize("said", [None, {}, {"schedule": None}, {"schedule": {"hour": 4}}, []])
 def test_a_creation_whose_answer_does_not_say_which_is_in_doubt(said):
     with pytest.raises(OutcomeUnknownError, match="may have been carried out"):
@@ -569,7 +685,7 @@ def test_a_change_that_never_shows_is_an_error_that_says_what_is_there():
     api, client, _warnings, pauses = provider(PUT__schedules__S=None, GET__schedules__S={"schedule": KEPT})
     with pytest.raises(ApiError, match="does not keep it: full_backup_retention is 2$") as caught:
         api.write_task(ID, TaskRecord(SCHEDULE, DAILY), dict(DAILY, full_backup_retention=3))
-    assert caught.value.code == "not_kept" and 10 < sum(pauses) < 30
+    assert (caught.value.code, caught.value.changed) == ("not_kept", True) and 10 < sum(pauses) < 30
     assert [call for call in client.calls if "PUT" in call[0]] == client.calls[:1], "it is sent once"
 
 
@@ -577,6 +693,64 @@ def test_a_schedule_that_does_not_come_to_be_is_an_error():
     api = provider(POST__schedules={"schedule": KEPT}, GET__schedules__S=NotFoundError("no"))[0]
     with pytest.raises(ApiError, match="it is not there"):
         api.write_task(ID, None, DAILY)
+
+
+SHORT_DAILY = dict(SHORT, hour=4, day_of_week=7)
+
+
+def test_what_is_not_shown_is_not_waited_for():
+    """Nor asked for on every run."""
+    api, client, warnings, pauses = provider(
+        POST__schedules={"schedule": SHORT_DAILY},
+        GET__schedules=Turns([{"schedules": []}, {"schedules": [SHORT_DAILY]}]),
+        GET__schedules__S={"schedule": SHORT_DAILY},
+    )
+    params = asked(source=ID, evidence="api", frequency="30 4 * * *", full_backup_retention=5, copy_to=["ORD"])
+    first = ensure_record(params, api, World())
+    assert (first["action"], warnings, pauses) == ("created", [], [])
+    assert first["diff"]["after"] == {"task": dict(DAILY, full_backup_retention=5, copy_to=["ORD"])}
+    second = ensure_record(params, api, World())
+    assert (second["action"], second["changed"], len(warnings)) == ("present", False, 2)
+    assert second["diff"]["before"] == second["diff"]["after"] == {"task": dict(DAILY, **HIDDEN)}
+    assert [call[0] for call in client.calls if isinstance(call, tuple)] == ["POST /schedules"]
+
+
+def test_of_a_change_only_what_is_shown_is_sent_and_waited_for():
+    api, client, _warnings, pauses = provider(
+        PUT__schedules__S=None,
+        GET__schedules={"schedules": [SHORT]},
+        GET__schedules__S=Turns([{"schedule": SHORT}, {"schedule": SHORT_DAILY}]),
+    )
+    params = asked(source=ID, evidence="api", frequency="30 4 * * *", full_backup_retention=5)
+    assert ensure_record(params, api, World())["action"] == "updated"
+    assert client.calls[2] == ("PUT /schedules/S", {"schedule": {"hour": 4, "day_of_week": 7}})
+    assert pauses == []
+
+
+@pytest.mark.parametrize("current", [None, TaskRecord(SCHEDULE, dict(DAILY, frequency="0 5 * * *"))])
+def test_a_change_that_cannot_be_read_back_was_made_all_the_same(current):
+    api = provider(
+        POST__schedules={"schedule": KEPT}, PUT__schedules__S=None, GET__schedules__S=UnavailableError("away")
+    )[0]
+    with pytest.raises(UnavailableError) as caught:
+        api.write_task(ID, current, DAILY)
+    assert caught.value.changed is True
+
+
+@pytest.mark.parametrize("current", [None, TaskRecord(SCHEDULE, dict(DAILY, frequency="0 5 * * *"))])
+def test_a_change_that_is_refused_was_not_made(current):
+    api = provider(POST__schedules=ApiError("no"), PUT__schedules__S=ApiError("no"))[0]
+    with pytest.raises(ApiError) as caught:
+        api.write_task(ID, current, DAILY)
+    assert caught.value.changed is False
+
+
+@pytest.mark.parametrize("refusal, changed", [(ApiError("no"), False), (None, True)])
+def test_a_removal_says_whether_it_was_accepted_when_it_fails(refusal, changed):
+    api = provider(DELETE__schedules__S=refusal, GET__schedules__S=UnavailableError("away"))[0]
+    with pytest.raises(ApiError) as caught:
+        api.delete_task(ID, TaskRecord(SCHEDULE, DAILY))
+    assert caught.value.changed is changed
 
 
 def test_a_schedule_without_a_time_gets_one():
@@ -596,4 +770,4 @@ def test_a_schedule_that_stays_is_an_error():
     api, _client, _warnings, pauses = provider(DELETE__schedules__S=None, GET__schedules__S={"schedule": KEPT})
     with pytest.raises(ApiError, match="still there") as caught:
         api.delete_task(ID, TaskRecord(SCHEDULE, DAILY))
-    assert caught.value.code == "not_kept" and pauses
+    assert (caught.value.code, caught.value.changed) == ("not_kept", True) and pauses
