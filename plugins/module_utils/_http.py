@@ -167,8 +167,8 @@ class HttpClient:
     """Asks one API. Safe to use from several threads.
 
     ``credential`` is a (header, value) pair, None for none, or an object whose ``header()`` gives that pair, the header
-    always being its ``header_name``, and whose ``renew(value)`` gets another one in place of a refused value (True where
-    there is one): asked once for a refused read.
+    always being its ``header_name``, and whose ``renew(value)`` gets another one in place of a refused value (True
+    where there is one): asked once for a refused read.
     ``problem_of(call, response)`` is the service's own way to read an error; None from it means the usual one. What it
     finds in a 401 is no fault of the credential, which is then not renewed.
     Timeouts are seconds for connecting and for each read. Reads are retried with jittered backoff; POST and every other

@@ -650,7 +650,7 @@ def test_what_a_fresh_credential_does_not_cure_is_refused(times, sent):
 
 def test_a_credential_that_is_not_at_fault_is_not_renewed():
     script, credential = renewing(Refusing("t-1", 401))
-    script.client._problem_of = lambda call, response: AuthError("no account in the object store", code="no_object_store")
+    script.client._problem_of = lambda call, response: AuthError("no account", code="no_object_store")
     with pytest.raises(AuthError, match="no account"):
         script.client.get("/x")
     assert len(script.sent) == 1 and credential.stale == []

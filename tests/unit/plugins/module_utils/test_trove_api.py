@@ -59,8 +59,8 @@ def the_backup(**fields):
 
 @pytest.mark.parametrize(
     "count, by_id, calls",
-    [(count, by_id, calls) for by_id in (False, True) for count, calls in ((0, 1), (1, 1), (2, 1), (3, 2), (4, 2), (6, 3))]
-    + [(7, True, 3), (7, False, 4)],
+    [(count, by_id, calls) for count, calls in enumerate((1, 1, 1, 2, 2)) for by_id in (False, True)]
+    + [(6, False, 3), (6, True, 3), (7, False, 4), (7, True, 3)],
 )
 def test_pages_are_read_to_their_end(count, by_id, calls):
     found, cloud = listing(paged([row(number) for number in range(count)], 3, by_id))
