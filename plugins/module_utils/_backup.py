@@ -279,14 +279,3 @@ class Source:
     environment: Optional[str] = None
     status: Optional[str] = None
     raw: dict = field(default_factory=dict)
-
-    def to_result(self):
-        return {
-            "id": self.id,
-            "name": self.name,
-            "engine": self.engine,
-            "version": self.version,
-            "environment": self.environment,
-            "status": self.status,
-            "raw": self.raw,
-        }

@@ -84,6 +84,10 @@ class Rackspace(TroveApi):
         ),
         "run": ("name", "description", "incremental", "parent_id", "copy_to"),
     }
+    why_not = {
+        "keep_count": "provider rackspace counts full backups, and drops with one those that build on it: "
+        "use full_backup_retention",
+    }
     task_kind = "record"
     service = "rax:database"
     page_size = 20
@@ -106,15 +110,6 @@ class Rackspace(TroveApi):
                 provider=self.name,
                 operation=operation,
             )
-
-    def check_understood(self, operation, params, options):
-        if operation == "schedule" and params.get("keep_count"):
-            raise OptionError(
-                "keep_count",
-                "provider rackspace counts full backups, and drops with one those that build on it: "
-                "use full_backup_retention",
-            )
-        super().check_understood(operation, params, options)
 
     # -- instances and groups --------------------------------------------------------------------------------------
 
