@@ -30,7 +30,6 @@ class Guarded(Host):
         self.environment = {name: text for name, text in self.environment.items() if not name.startswith(foreign)}
         self.environment.update(
             variables,
-            # A home is looked up by the user's name: killed runs would leave their files in the real one.
             ANSIBLE_REMOTE_TMP=str(self.recorded / "home" / "tmp"),
             ANSIBLE_CONNECTION_PLUGINS=str(HERE / "connection_plugins"),
             RECORDED=str(self.recorded),

@@ -74,6 +74,8 @@ class Host:
             PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
             ANSIBLE_COLLECTIONS_PATH=str(tree.TREE),
             ANSIBLE_HOME=str(folder / "ansible"),
+            # A home is looked up by the user's name: killed runs would leave their files in the real one.
+            ANSIBLE_REMOTE_TMP=str(folder / "ansible" / "remote"),
             ANSIBLE_NOCOLOR="1",
             ANSIBLE_LOCALHOST_WARNING="false",
             ANSIBLE_INVENTORY_UNPARSED_WARNING="false",
