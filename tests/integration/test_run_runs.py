@@ -133,7 +133,7 @@ def test_two_runs_at_once_take_one_backup(controller, rackspace):
 
 def test_the_hosts_of_one_backupman_ask_it_once(controller, backupman):
     labels = backupman.sandbox.ready["backupman"]["labels"]
-    hosts = {label: {"protect_source": label} for label in labels[:4]}
+    hosts = {label: {"protect_provider": "backupman", "protect_source": label} for label in labels[:4]}
     task = backupman.task()
     del task["restorable.backups.backup_run"]["source"]
     run = controller.play([task], hosts=hosts).passed()
