@@ -76,8 +76,11 @@ def check_shared(params):
     for option in ("source", "id"):
         if params.get(option) is not None and not params[option].strip():
             raise OptionError(option, "is empty")
-    if any(not source.strip() for source in params.get("sources") or ()):
-        raise OptionError("sources", "holds an empty name")
+        if params.get(option) in (".", ".."):
+            # They would make another address of the one that is asked.
+            raise OptionError(option, "%r is no name" % params[option])
+    if any(source.strip() in ("", ".", "..") for source in params.get("sources") or ()):
+        raise OptionError("sources", "holds an empty name, or one that is none")
 
 
 def is_given(option, spec, arguments):

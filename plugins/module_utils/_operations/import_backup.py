@@ -164,10 +164,17 @@ def _import_order(params, provider, context):
         marker = book.write(request, DONE, now, request)
     result = _result(request, True, "The import was asked for" + (": %s" % message if message else ""), marker=marker)
     if params["wait"]:
-        with done_before(True):
-            backup = wait_for_backup(
-                lambda: newest_first(provider.list_backups(source).backups), known, [engine], params, context
-            )
+        try:
+            with done_before(True):
+                backup = wait_for_backup(
+                    lambda: newest_first(provider.list_backups(source).backups), known, [engine], params, context
+                )
+        except BackupError as error:
+            if error.code == "first_backup_failed":
+                # It was carried out, and to no avail: the next run must not call it done.
+                with book.lock():
+                    book.restore(request, None)
+            raise
         result["backup"] = backup.to_result(context.now())
     return result
 

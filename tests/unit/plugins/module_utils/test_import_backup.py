@@ -245,3 +245,13 @@ def test_a_list_that_cannot_be_read_stops_a_waiting_import_before_it_is_sent(bri
         bring(provider, wait=True)
     assert provider.writes == []
     assert book.all() == []
+
+
+def test_an_import_that_is_seen_to_fail_is_asked_for_again(bring):
+    provider, world = FakeProvider(), World()
+    world.on_sleep = lambda: provider.sources["shop"].append(backup(0, status="failed", engine="mysql", message="404"))
+    with pytest.raises(BackupError) as caught:
+        bring(provider, world, wait=True)
+    assert (caught.value.code, caught.value.changed) == ("first_backup_failed", True)
+    bring(provider, World())
+    assert len(provider.writes) == 2

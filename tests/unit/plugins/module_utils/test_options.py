@@ -71,6 +71,9 @@ def test_whatever_may_hold_a_secret_is_marked(name):
         ({"source": ""}, "source: "),
         ({"source": " "}, "source: "),
         ({"id": " "}, "id: "),
+        ({"id": ".."}, "id: "),
+        ({"source": "."}, "source: "),
+        ({"sources": ["a", ".."]}, "sources: "),
         ({"sources": ["a", " "]}, "sources: "),
     ],
 )

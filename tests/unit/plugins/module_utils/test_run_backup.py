@@ -55,7 +55,8 @@ class Trove(Provider):
         self.world, self.backups, self.calls, self.warnings = world, list(backups), [], []
         self.fates, self.refusals, self.done, self.hiccups = ["ok"], [], False, []
         self.ids = ("new%d" % number for number in itertools.count(1))
-        self.on_write = self.after_list = self.unfit = None
+        self.on_write = self.after_list = None
+        self.unfit = []
         self.whole = True
 
     @property
@@ -85,8 +86,8 @@ class Trove(Provider):
         return source.lower()
 
     def check_run(self, source, request):
-        if self.unfit:
-            raise self.unfit
+        for problem in self.unfit:
+            raise problem
 
     def run_backup(self, source, request):
         self.calls.append(("run", source, request))
@@ -299,7 +300,7 @@ def test_refusals_come_in_check_mode_too_and_before_any_write(ensure, trove, tmp
 
 @pytest.mark.parametrize("check_mode", [True, False])
 def test_what_the_provider_would_refuse_is_refused_before_any_request(ensure, trove, tmp_path, check_mode):
-    trove.unfit = OptionError("name", "is too long")
+    trove.unfit = [OptionError("name", "is too long")]
     refused(OptionError, "bad_option", lambda: ensure(trove, check_mode=check_mode))
     assert trove.calls == []
     assert list(tmp_path.iterdir()) == []
