@@ -103,6 +103,12 @@ class Stream:
             pass
         return self._buffer[self._position : self._position + size]
 
+    def give_back(self, data):
+        """Put bytes back that were taken last."""
+        if data:
+            self._buffer, self._position = data + self._buffer[self._position :], 0
+            self.offset -= len(data)
+
     def skip(self, size):
         """Pass over so many bytes. Raises Damaged("truncated") where there are fewer."""
         while size:
@@ -167,9 +173,6 @@ class Hashing(Stream):
     @property
     def sha256(self):
         return self._hash.hexdigest()
-
-    def close(self):
-        self._stream.close()
 
 
 class Files(Stream):
@@ -237,9 +240,8 @@ class Ahead(Stream):
         return thing
 
     def close(self):
-        """Stop reading. The thread is gone afterwards, so that whoever owns the inner stream may go on with it."""
+        """Stop reading. The thread is gone afterwards; the inner stream stays open for whoever goes on with it."""
         self._stop.set()
         if self._started:
             self._thread.join()
         self._ended = True
-        self._stream.close()

@@ -1,0 +1,230 @@
+# Copyright (c) 2026, Restorable Backups contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: no promise of stability is made to others.
+"""Compressed bytes made plain: gzip (by isal where it is installed), bzip2, xz and zstandard.
+
+Every checksum that the format has is compared, several members or frames one behind the other are read as one, and what
+stands behind the last one is trailing garbage, zeros too.
+"""
+
+from __future__ import annotations
+
+import bz2
+import lzma
+import zlib
+
+from ._stream import Ahead, Damaged, Stream
+
+try:
+    from isal import isal_zlib
+except ImportError:
+    isal_zlib = None
+
+# What is inflated at once.
+_OUT = 1 << 20
+_IN = 128 << 10
+
+
+class Budget:
+    """How many plain bytes a compressed stream may become. Raises Damaged("bomb")."""
+
+    def __init__(self, limits, source):
+        self._limits, self._source, self._plain = limits, source, 0
+
+    def spend(self, size):
+        self._plain += size
+        limits = self._limits
+        if limits.max_plain_bytes is not None and self._plain > limits.max_plain_bytes:
+            raise Damaged("bomb", "becomes more than the %d bytes that are allowed" % limits.max_plain_bytes, self._plain)
+        if self._plain > limits.ratio_from and self._plain > limits.max_ratio * max(self._source.offset, 1):
+            message = "becomes more than %g times as large as it is" % limits.max_ratio
+            raise Damaged("bomb", message, self._plain)
+
+
+class Inflated(Stream):
+    """Another stream made plain, by objects like those of zlib: one for each member, with ``decompress``, ``eof`` and
+    ``unused_data``."""
+
+    def __init__(self, stream, kind, begin, failures, budget):
+        super().__init__()
+        self._stream, self._kind, self._begin, self._failures, self._budget = stream, kind, begin, failures, budget
+        self._engine, self._members, self._at_border = None, 0, False
+
+    def _more(self):
+        while True:
+            if self._engine is None and not self._next_member():
+                return b""
+            piece = self._step()
+            if piece:
+                self._budget.spend(len(piece))
+                return piece
+
+    def _next_member(self):
+        """Begin with the next member, False where there is none. Not taking what another member cannot begin with."""
+        head = self._stream.peek(len(self._kind.magic))
+        if not head:
+            if not self._members:
+                raise Damaged("empty", "holds no bytes", 0)
+            return False
+        if self._members and head != self._kind.magic:
+            start = self._stream.offset
+            left = self._stream.drain()
+            raise Damaged("trailing_garbage", "%d bytes behind the end of the %s data" % (left, self._kind.name), start)
+        self._engine = self._begin()
+        self._members += 1
+        return True
+
+    def _step(self):
+        try:
+            if self._engine.needs_input:
+                data = self._stream.chunk(_IN)
+                if not data:
+                    raise Damaged("truncated", "the %s data ends too early" % self._kind.name, self._stream.offset)
+                piece = self._engine.feed(data)
+            else:
+                piece = self._engine.feed(b"")
+        except self._failures as error:
+            text = str(error) or type(error).__name__
+            code = "bad_checksum" if "check" in text.lower() else "bad_structure"
+            raise Damaged(code, "the %s data is damaged: %s" % (self._kind.name, text), self._stream.offset)
+        if self._engine.eof:
+            self._stream.give_back(self._engine.unused)
+            self._engine = None
+        return piece
+
+
+class _Zlib:
+    """A gzip member, at most ``_OUT`` bytes at once."""
+
+    def __init__(self, library):
+        self._inflate, self._tail = library.decompressobj(wbits=31), b""
+
+    def feed(self, data):
+        piece = self._inflate.decompress(self._tail + data if self._tail else data, _OUT)
+        self._tail = self._inflate.unconsumed_tail
+        # The last bytes of what was read may still lie inside.
+        self._full = len(piece) == _OUT
+        return piece
+
+    _full = False
+
+    @property
+    def needs_input(self):
+        return not self._tail and not self._full
+
+    @property
+    def eof(self):
+        return self._inflate.eof
+
+    @property
+    def unused(self):
+        return self._inflate.unused_data
+
+
+class _Bounded:
+    """A member in a format whose decompressor bounds what it gives out by itself (bz2, lzma)."""
+
+    def __init__(self, engine):
+        self._engine = engine
+
+    def feed(self, data):
+        return self._engine.decompress(data, _OUT)
+
+    @property
+    def needs_input(self):
+        return self._engine.needs_input
+
+    @property
+    def eof(self):
+        return self._engine.eof
+
+    @property
+    def unused(self):
+        return self._engine.unused_data
+
+
+class _Zstandard:
+    """A zstandard frame, by the package zstandard: it bounds neither input nor output, so little is fed at once."""
+
+    needs_input = True
+
+    def __init__(self, library):
+        self._engine = library.ZstdDecompressor(max_window_size=1 << 27).decompressobj()
+        self._waiting = b""
+
+    def feed(self, data):
+        return self._engine.decompress(data)
+
+    @property
+    def eof(self):
+        return self._engine.eof
+
+    @property
+    def unused(self):
+        return self._engine.unused_data
+
+
+def _zstd():
+    """A maker of objects for zstandard frames, and what they raise; None where no library is there."""
+    try:
+        from compression import zstd  # Python 3.14 and later
+    except ImportError:
+        pass
+    else:
+        return lambda: _Bounded(zstd.ZstdDecompressor()), (zstd.ZstdError,)
+    try:
+        import zstandard
+    except ImportError:
+        return None
+    return lambda: _Zstandard(zstandard), (zstandard.ZstdError,)
+
+
+class Kind:
+    """A kind of compression: its first bytes, and the endings that names get by it."""
+
+    def __init__(self, name, magic, endings):
+        self.name, self.magic, self.endings = name, magic, endings
+
+    def plain_name(self, name):
+        """The name of what is inside."""
+        for ending, instead in self.endings:
+            if name.lower().endswith(ending) and len(name) > len(ending):
+                return name[: -len(ending)] + instead
+        return name
+
+    def open(self, stream, report, ahead=True):
+        """The plain stream. Raises Damaged("unsupported") where the library for it is missing."""
+        budget = Budget(report.limits, stream)
+        if self.name == "gzip":
+            library = isal_zlib or zlib
+            report.inflater = "isal" if isal_zlib else "zlib"
+            inflated = Inflated(stream, self, lambda: _Zlib(library), (library.error, zlib.error), budget)
+        elif self.name == "bzip2":
+            inflated = Inflated(stream, self, lambda: _Bounded(bz2.BZ2Decompressor()), (OSError, ValueError), budget)
+        elif self.name == "xz":
+            limit = 256 << 20
+            begin = lambda: _Bounded(lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=limit))  # noqa: E731  # pylint: disable=unnecessary-lambda-assignment
+            inflated = Inflated(stream, self, begin, (lzma.LZMAError,), budget)
+        elif self.name == "zstd" and _zstd():
+            begin, failures = _zstd()
+            inflated = Inflated(stream, self, begin, failures, budget)
+        else:
+            need = {"zstd": "install the Python package zstandard", "lz4": "decompress it first (lz4 -d)"}[self.name]
+            raise Damaged("unsupported", "is compressed with %s, which cannot be read here: %s" % (self.name, need), 0)
+        return Ahead(inflated) if ahead else inflated
+
+
+KINDS = (
+    Kind("gzip", b"\x1f\x8b", ((".gz", ""), (".tgz", ".tar"))),
+    Kind("bzip2", b"BZh", ((".bz2", ""), (".tbz2", ".tar"), (".tbz", ".tar"))),
+    Kind("xz", b"\xfd7zXZ\0", ((".xz", ""), (".txz", ".tar"))),
+    Kind("zstd", b"\x28\xb5\x2f\xfd", ((".zst", ""), (".zstd", ""), (".tzst", ".tar"))),
+    Kind("lz4", b"\x04\x22\x4d\x18", ((".lz4", ""),)),
+)
+
+
+def kind_of(head):
+    """The kind of compression that bytes begin with, None where that is none of ours."""
+    return next((kind for kind in KINDS if head.startswith(kind.magic)), None)
