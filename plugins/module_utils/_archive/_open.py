@@ -1,0 +1,108 @@
+# Copyright (c) 2026, Restorable Backups contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: no promise of stability is made to others.
+"""Going down through containers and compression to the dumps: one walk for those who read and for those who restore.
+
+What the walk finds are leaves: streams that are no container themselves. A dump that consists of many files is a
+*collection*: each of its files is a leaf that says which collection it belongs to.
+"""
+
+from __future__ import annotations
+
+import posixpath
+
+from . import _compressed, _tar
+from ._stream import Damaged, Hashing
+
+# What formats may ask to see before they say that a stream is theirs.
+HEAD = 4096
+# Containers in containers: no tool nests deeper than a few.
+_MAX_DEPTH = 8
+
+
+class Leaf:
+    """A stream that is to be read before the walk goes on.
+
+    ``name`` is the path of what is in it, ``stored_name`` that of the file as it lies in its container. ``stored`` knows
+    size and SHA-256 of the stored bytes once they have been read, None for what is no file of its own. ``collection``
+    is the class that the file's dump belongs to and ``root`` the folder of that dump.
+    """
+
+    def __init__(self, name, stream, stored_name=None, stored=None, compression=(), collection=None, root=None):
+        self.name, self.stream, self.stored_name, self.stored = name, stream, stored_name or name, stored
+        self.compression, self.collection, self.root = list(compression), collection, root
+
+
+class Walk:
+    """Finds the leaves of a stream, or of the files of a folder. ``collections`` are the classes that take files."""
+
+    def __init__(self, report, collections):
+        self._report, self._collections = report, collections
+
+    def leaves(self, name, stream, depth=0, stored=None, compression=(), stored_name=None):
+        """The leaves of one file. What is damaged on the way is put into the report, and ends what lies inside of it.
+
+        Raises what reading the file itself raises: Damaged for parts that end too early, OSError.
+        """
+        head = stream.peek(HEAD)
+        kind = _compressed.kind_of(head)
+        stored_name = stored_name or name
+        if depth > _MAX_DEPTH:
+            self._report.problem("bomb", "containers in containers, %d deep" % depth, name)
+        elif kind is not None:
+            plain = kind.open(stream, self._report)
+            inside = self.leaves(
+                kind.plain_name(name), plain, depth + 1, stored, tuple(compression) + (kind.name,), stored_name
+            )
+            try:
+                yield from self._guarded(inside, stored_name)
+            finally:
+                plain.close()
+        elif _tar.begins_a_tar(head) and not is_dump_as_tar(head):
+            yield from self._guarded(self._tar_leaves(name, stream, depth), stored_name)
+        else:
+            yield Leaf(name, stream, stored_name, stored, compression)
+
+    def entry_leaves(self, name, stream, depth=0):
+        """The leaves of a file that lies in a container or a folder."""
+        for collection in self._collections:
+            if collection.accepts(name):
+                yield Leaf(name, stream, collection=collection, root=_root(collection, name))
+                return
+        stored = Hashing(stream)
+        yield from self.leaves(name, stored, depth, stored)
+        stored.drain()
+
+    def _tar_leaves(self, name, stream, depth):
+        for entry in _tar.entries(stream, self._report, name):
+            yield from self._guarded(self.entry_leaves(entry.name, entry.stream, depth + 1), entry.name)
+
+    def _guarded(self, leaves, name):
+        """The same leaves; damage that shows between them is of the file ``name``."""
+        try:
+            yield from leaves
+        except Damaged as error:
+            self._report.damaged(error, name)
+
+
+def _root(collection, name):
+    root = getattr(collection, "root_of", posixpath.dirname)(name)
+    return root or ""
+
+
+def is_dump_as_tar(head):
+    """Whether a tar is one that pg_dump has made: it begins with a table of contents that says so."""
+    content = head[_tar.BLOCK : _tar.BLOCK + 11]
+    return head[:8] == b"toc.dat\0" and content[:5] == b"PGDMP" and content[10:11] == b"\x03"
+
+
+def look_alike(head):
+    """What bytes that are no dump look like, in words, None where they look like nothing known."""
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:200].lower()
+    if text.startswith((b"<?xml", b"<error", b"<!doctype html", b"<html", b"<head", b"<body")):
+        return "a page of text (%s...)" % text[:40].decode("utf-8", "replace").strip()
+    if text.startswith((b"{", b"[")) and b'"' in text:
+        return "an answer in JSON (%s...)" % text[:40].decode("utf-8", "replace").strip()
+    return None
