@@ -16,7 +16,7 @@ if not __package__:  # run as a folder: make it the package that it is
     __import__(__package__)
 
 from .clock import Clock, parse_moment  # noqa: E402
-from .databases import DatabaseError  # noqa: E402
+from .servers import DatabaseError  # noqa: E402
 from .server import InUse, parse_stacks, serve  # noqa: E402
 
 
@@ -27,7 +27,8 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=0, help="TCP port on 127.0.0.1 (default: any free one)")
     parser.add_argument("--ready-file", help="JSON written when all is up (default: ready.json in the home)")
     parser.add_argument("--stacks", default="shop,crm,blog",
-                        help="stacks to have, as name[/environment][@account] (default: %(default)s)")
+                        help="stacks to have, as name[/environment][:engine[+engine]][@account], engines: "
+                             "postgresql, mysql, redis, mongodb, sqlite (default: %(default)s)")
     parser.add_argument("--part-size", type=int, default=350 << 20, help="cut files above this many bytes")
     parser.add_argument("--now", default="now", help="where the clock of a new home starts: now, -60h, an ISO date")
     parser.add_argument("--sizes", action="store_true", help="report real sizes (the service reports 0)")

@@ -59,6 +59,12 @@ def parts_of(path: Path, part_size: int) -> list[Part]:
             for name, offset, length in cut(path.stat().st_size, part_size)]
 
 
+def suffix_of(engine: str, head: bytes) -> str:
+    """What follows the class's name for a dump that came from elsewhere and begins with these bytes."""
+    plain = {"redis": ".rdb", "mongodb": ".tar"}.get(engine, ".sql")
+    return plain + (".gz" if head[:2] == b"\x1f\x8b" else "")
+
+
 def pack(target: Path, trigger: str, content: Path, name: str, mtime: int) -> None:
     """Write the gem's layout, ``<trigger>/databases/<name>``, as a plain tar; compression is inside of it."""
     with tarfile.open(target, "w", format=tarfile.GNU_FORMAT) as tar:

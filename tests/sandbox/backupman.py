@@ -3,28 +3,30 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A Backupman server: a stand-in built from notes on its HTTP API, with nothing of its code.
 
-Every stack's database is one data source, the stack's name its label. The dumps are real ones by pg_dump, plain SQL;
-the line at their end is Backupman's.
+Every database with SQL is one data source, the stack's name its label. The dumps of PostgreSQL are real ones by pg_dump,
+plain SQL; those of MariaDB are INSERT statements by a writer of the sandbox's own. The line at their end is
+Backupman's. Of SQLite it is the file.
 """
 
 from __future__ import annotations
 
-import asyncio
+import os
 import random
 import re
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from . import archive, cron
 from .calls import Call, Refused, parse_body, parse_query
 from .catalogue import Catalogue, Stack
 from .clock import Clock, iso, parse_duration
-from .databases import DatabaseError
+from .engines import SQL_ENGINES, Engines
 from .faults import Active
 from .reply import JSON, Reply, Slice, as_json
 from .scheduler import Scheduler
+from .servers import DatabaseError
 from .shelf import Record, Shelf, adjusted, check_overrides, fresh_id
 from .switches import Switches
 
@@ -32,6 +34,7 @@ FOLDER = "/var/lib/backupman/backups"
 DRIVE = "drive-1"
 MORE_DRIVES = "/mnt/{drive}/backups"
 ZERO = "0001-01-01T00:00:00Z"
+DUMPED = (*SQL_ENGINES, "sqlite")
 STATUSES = ("pending", "finished", "failed")
 _ID = r"(?P<id>[^/]+)"
 _PATHS = (
@@ -43,7 +46,8 @@ _PATHS = (
     ("download", "GET", re.compile(rf"/api/backups/{_ID}/download")),
 )
 _COPY = re.compile(rb"(?<=FROM stdin;\n)(?!\\\.\n).*?(?=^\\\.\n)", re.S | re.M)
-_BACKSLASH = re.compile(rb"(^|\t)\\\\x|\\\\", re.M)  # the first is a column of bytes: unescaped, it would not restore
+_BYTES = re.compile(rb"\\\\x(?:[0-9a-f]{2})*")  # a column of bytes as COPY writes it
+_ESCAPE = re.compile(rb"\\(.)", re.S)
 # Each route has its own spelling of the same thing.
 _SPELLINGS = {"list": "Error", "create": "Error", "download_url": "error", "download": "Error"}
 
@@ -63,30 +67,53 @@ def completed(dump: bytes, moment: float) -> bytes:
 
 
 def damaged(dump: bytes, how: str) -> bytes:
-    r"""What is wrong with a dump that is called finished.
+    r"""What is wrong with a dump of PostgreSQL that is called finished.
 
-    ``backslashes``: not escaped, so that C:\new comes back as C:, a line feed and ew, without any error. ``binary``: a
-    raw byte that no text may hold. ``trailing_backslash``: a value that ends in one takes the column after it along.
-    The last two do not restore. ``cut``: the end is missing, and with it the line that would say so.
+    ``backslashes``: none is escaped but those at a value's end, so that C:\new comes back as C:, a line feed and ew,
+    without any error. ``trailing_backslash``: nor are those at the end, and take the column after them along.
+    ``binary``: bytes as if they were text. The last two do not restore.
     """
-    if how == "cut":
-        return dump[:len(dump) // 2]
-    changes = {
-        "backslashes": lambda rows: _BACKSLASH.sub(lambda match: match[0] if match[1] is not None else b"\\", rows),
-        "binary": lambda rows: rows.replace(b"\n", b"\xff\n", 1),
-        "trailing_backslash": lambda rows: rows.replace(b"\t", b"\\\t", 1),
-    }
-    return _COPY.sub(lambda match: changes[how](match[0]), dump) if how in changes else dump
+    if how not in ("backslashes", "trailing_backslash", "binary"):
+        return dump
+
+    def change(rows: re.Match[bytes]) -> bytes:
+        return b"\n".join(b"\t".join(_damaged_value(value, how) for value in row.split(b"\t"))
+                          for row in rows[0].split(b"\n"))
+    return _COPY.sub(change, dump)
+
+
+def _damaged_value(value: bytes, how: str) -> bytes:
+    if _BYTES.fullmatch(value):
+        return bytes.fromhex(value[3:].decode()) if how == "binary" else value
+    if how == "binary":
+        return value
+    text = value.rstrip(b"\\")
+    end = value[len(text):]
+    text = _ESCAPE.sub(lambda pair: b"\\" if pair[1] == b"\\" else pair[0], text)
+    return text + (end if how == "backslashes" else end[:len(end) // 2])
+
+
+class Source(NamedTuple):
+    """A database that this server makes dumps of."""
+
+    label: str
+    stack: Stack
+    engine: str
+
+    @property
+    def extension(self) -> str:
+        return ".db" if self.engine == "sqlite" else ".sql"
 
 
 class Backupman:
     name = "backupman"
 
-    def __init__(self, catalogue: Catalogue, clock: Clock, scheduler: Scheduler, switches: Switches, files: Path,
-                 key: str) -> None:
+    def __init__(self, catalogue: Catalogue, clock: Clock, scheduler: Scheduler, engines: Engines, switches: Switches,
+                 files: Path, key: str) -> None:
         self._catalogue = catalogue
         self._clock = clock
         self._scheduler = scheduler
+        self._engines = engines
         self._switches = switches
         self._drive = files / "backupman"
         self._drive.mkdir(exist_ok=True)
@@ -105,8 +132,18 @@ class Backupman:
         return self._switches.get(self.name, name)
 
     @property
+    def sources(self) -> list[Source]:
+        """Each stack's first database that Backupman knows has its name, further ones have the engine's behind it."""
+        found = []
+        for stack in self._catalogue.stacks():
+            engines = [engine for engine in stack.databases if engine in DUMPED]
+            found += [Source(stack.name if number == 0 else f"{stack.name}-{engine}", stack, engine)
+                      for number, engine in enumerate(engines)]
+        return found
+
+    @property
     def labels(self) -> list[str]:
-        return [stack.name for stack in self._catalogue.stacks()]
+        return [source.label for source in self.sources]
 
     # -- the API ------------------------------------------------------------------------------------------------
 
@@ -215,51 +252,75 @@ class Backupman:
 
     # -- backups ------------------------------------------------------------------------------------------------
 
-    def _begin(self, labels: list[str] | None = None) -> list[tuple[Stack, Record]]:
+    def _begin(self, labels: list[str] | None = None) -> list[tuple[Source, Record]]:
         """A pending record for each source. Files are named after the second alone: by the service's own rule all
         sources of a run could share one. Without the switch ``collision`` the sandbox lets each take another second."""
         moment = int(self._clock.seconds())
         taken = {record["stamp"] for record in self._backups.all()}
         begun = []
-        for stack in self._catalogue.stacks():
-            if labels is not None and stack.name not in labels:
+        for source in self.sources:
+            if labels is not None and source.label not in labels:
                 continue
             started = moment
             while not self._switch("collision") and stamp(started) in taken:
                 started += 1
             taken.add(stamp(started))
-            begun.append((stack, {
-                "id": fresh_id(), "label": stack.name, "status": "pending", "stamp": stamp(started), "file": None,
-                "dump_path": f"/tmp/backupman/{stamp(started)}.sql", "created_at": started, "updated_at": None}))
-        self._backups.put(*(record for _stack, record in begun))
+            begun.append((source, {
+                "id": fresh_id(), "label": source.label, "status": "pending", "stamp": stamp(started), "file": None,
+                "dump_path": f"/tmp/backupman/{stamp(started)}{source.extension}", "created_at": started, "updated_at": None}))
+        self._backups.put(*(record for _source, record in begun))
         return begun
 
-    async def _work(self, begun: list[tuple[Stack, Record]], status: str = "finished") -> None:
-        if status == "pending" or self._switch("pending"):
-            return
-        for stack, record in begun:
+    async def _work(self, begun: list[tuple[Source, Record]], status: str = "finished") -> None:
+        killed = status == "pending" or self._switch("pending")
+        for source, record in begun:
             outcome = status
-            if status == "finished":
+            if status == "finished" or killed:
                 try:
-                    await self._dump(stack, record)
+                    await self._scheduler.at_work(self._write, source, self._scratch(record))
+                    if killed:  # in the middle of the first one: the others have not begun
+                        self._break_off(record)
+                        return
+                    self._keep(source, record)
                 except DatabaseError:
                     outcome = "failed"
             # Nobody keeps a word about why it failed.
             record.update(status=outcome, updated_at=max(record["created_at"], int(self._clock.seconds())))
             self._backups.put(record)
 
-    async def _dump(self, stack: Stack, record: Record) -> None:
-        name = f"{record['stamp']}.sql"
-        scratch = self._drive / f"tmp-{record['id']}"
+    def _scratch(self, record: Record) -> Path:
+        return self._drive / f"tmp-{record['id']}"
+
+    def _write(self, source: Source, target: Path) -> None:
+        """The dump, with the damage that is asked for."""
+        damage, database = self._switch("damage"), source.stack.database
         try:
-            await self._scheduler.dump(stack, scratch)
-            damage = self._switch("damage")
-            content = await asyncio.to_thread(scratch.read_bytes)
-            content = damaged(completed(content, self._clock.seconds()), damage)
-            await asyncio.to_thread(scratch.write_bytes, content)
-            scratch.rename(self._drive / name)
-        finally:
-            scratch.unlink(missing_ok=True)
+            if source.engine == "sqlite":
+                self._engines.sqlite.dump(database, target)
+            elif source.engine == "mysql":
+                self._engines.mariadb.dump_by_inserts(database, target, damage)
+                target.write_bytes(completed(target.read_bytes(), self._clock.seconds()))
+            else:
+                self._engines.postgres.dump(database, target, False)
+                target.write_bytes(completed(damaged(target.read_bytes(), damage), self._clock.seconds()))
+            if damage == "cut":
+                os.truncate(target, target.stat().st_size // 2)
+        except DatabaseError:
+            target.unlink(missing_ok=True)
+            raise
+
+    def _break_off(self, record: Record) -> None:
+        """What a killed server leaves: half a dump at a place that no API shows, and a record that never ends."""
+        scratch = self._scratch(record)
+        os.truncate(scratch, scratch.stat().st_size // 2)
+        scratch.rename(self._partial(record))
+
+    def _partial(self, record: Record) -> Path:
+        return self._drive / f"killed-{record['id']}"
+
+    def _keep(self, source: Source, record: Record) -> None:
+        name = f"{record['stamp']}{source.extension}"
+        self._scratch(record).rename(self._drive / name)
         done = max(record["created_at"], int(self._clock.seconds()))
         record["file"] = {
             "id": fresh_id(), "name": name, "provider": self._switch("provider"),
@@ -327,6 +388,7 @@ class Backupman:
     def facts(self, number: str) -> Record:
         record, path = self._record(number), self._path(self._record(number))
         return {"id": number, "record": self.present(record), "path": str(path) if path else None,
+                "partial": str(self._partial(record)) if self._partial(record).exists() else None,
                 "file_id": record["file"]["id"] if record["file"] else None,
                 "size": path.stat().st_size if path else None,
                 "sha256": archive.digest(path, algorithm="sha256") if path else None}
@@ -352,6 +414,7 @@ class Backupman:
 
     def delete(self, number: str) -> Record:
         self.lose(number)
+        self._partial(self._record(number)).unlink(missing_ok=True)
         self._backups.drop(number)
         return {"deleted": number}
 

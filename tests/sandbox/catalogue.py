@@ -14,8 +14,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Iterable, NamedTuple
 
-from .archive import Part
+from .archive import ENGINE_CLASSES, Part
 from .clock import iso
+from .servers import DatabaseError
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -48,13 +49,23 @@ class Stack(NamedTuple):
     name: str
     environment: str
     account: int
-    engine: str
+    all_engines: str  # joined by +
     database: str
     running: bool
 
     @property
+    def databases(self) -> tuple[str, ...]:
+        """Every engine that it has."""
+        return tuple(self.all_engines.split("+"))
+
+    @property
+    def engine(self) -> str:
+        return self.databases[0]
+
+    @property
     def engines(self) -> tuple[str, ...]:
-        return (self.engine,)
+        """The engines that Cloud 66 makes backups of."""
+        return tuple(engine for engine in self.databases if engine in ENGINE_CLASSES)
 
     @property
     def server_uid(self) -> str:
@@ -182,12 +193,15 @@ class Catalogue:
 
     # -- stacks and groups --------------------------------------------------------------------------------------
 
-    def add_stack(self, name: str, environment: str, account: int, engine: str) -> None:
+    def add_stack(self, name: str, environment: str, account: int, engines: tuple[str, ...]) -> None:
         """A new stack owns a group with an unscheduled job, so that there is something to import into."""
         uid = identity("stack", name, environment)
         self._db.execute("INSERT INTO stacks VALUES (?, ?, ?, ?, ?, ?, 1) ON CONFLICT DO NOTHING",
-                         (uid, name, environment, account, engine, name))
+                         (uid, name, environment, account, "+".join(engines), name))
         stack = self.stack(uid)
+        if stack and stack.databases != engines:
+            raise DatabaseError(f"in this home the stack {name} has {stack.all_engines}, not {'+'.join(engines)}: "
+                                "keep that, or take another home")
         if stack and not self.groups(uid):
             self.add_group(stack, {}, None, int(time.time()))
 

@@ -149,13 +149,29 @@ class Sandbox:
         """The group that the stack has from the beginning: what can be imported into."""
         return int(self.stack(name)["groups"][0])
 
-    def tables(self, name: str) -> dict[str, int]:
-        """Row counts of the live database."""
-        return dict(self.control("GET", f"/stacks/{name}/tables")["tables"])
+    def login(self, name: str, engine: str | None = None) -> dict[str, Any]:
+        """How to read a live database: ``unix_socket`` or ``host``, ``port``, ``user``, ``password``, ``database``.
+        Of a stack with several engines it is the first one's, unless another is named."""
+        facts = self.control("GET", f"/stacks/{name}")
+        return dict(facts["logins"][engine or facts["engine"]])
 
-    def sql(self, name: str, sql: str) -> list[list[str]]:
+    def tables(self, name: str, engine: str | None = None) -> dict[str, int]:
+        """Counts of the live database: rows of tables, keys of Redis's numbered databases, documents of collections."""
+        return dict(self.control("GET", f"/stacks/{name}/tables" + (f"?engine={engine}" if engine else ""))["tables"])
+
+    def sql(self, name: str, sql: str, engine: str | None = None) -> list[list[str]]:
         """Run SQL in the live database."""
-        return list(self.control("POST", f"/stacks/{name}/sql", {"sql": sql})["rows"])
+        return list(self.control("POST", f"/stacks/{name}/sql", {"sql": sql, "engine": engine})["rows"])
+
+    def redis(self, name: str, *words: str | int, db: int = 0) -> Any:
+        """Have the live Redis do something: ``redis("cache", "SET", "name", "value")``."""
+        body = {"engine": "redis", "command": words, "db": db}
+        return self.control("POST", f"/stacks/{name}/command", body)["answer"]
+
+    def mongo(self, name: str, **command: Any) -> Any:
+        """The same for MongoDB, as extended JSON: ``mongo("docs", insert="customers", documents=[{"_id": 0}])``."""
+        body = {"engine": "mongodb", "command": command}
+        return self.control("POST", f"/stacks/{name}/command", body)["answer"]
 
     def schedule(self, name: str, running: bool) -> None:
         self.control("POST", f"/stacks/{name}/schedule", {"running": running})

@@ -16,11 +16,12 @@ from . import archive
 from .api_v3 import Api
 from .catalogue import Backup, Catalogue, Stack
 from .clock import Clock, iso, parse_duration, parse_moment
-from .databases import DatabaseError, Postgres
+from .engines import SQL_ENGINES, Engines
 from .faults import Faults
 from .reply import Reply, Slice, as_json
 from .requestlog import RequestLog
 from .scheduler import NO_SPACE, Scheduler, TooMuch
+from .servers import Database, DatabaseError, Order
 from .switches import Switches
 
 PREFIX = "/_sandbox"
@@ -55,12 +56,12 @@ class Service(Protocol):
 
 
 class Control:
-    def __init__(self, catalogue: Catalogue, clock: Clock, scheduler: Scheduler, postgres: Postgres, faults: Faults,
+    def __init__(self, catalogue: Catalogue, clock: Clock, scheduler: Scheduler, engines: Engines, faults: Faults,
                  log: RequestLog, api: Api, switches: Switches, services: list[Service]) -> None:
         self._catalogue = catalogue
         self._clock = clock
         self._scheduler = scheduler
-        self._postgres = postgres
+        self._engines = engines
         self._faults = faults
         self._log = log
         self._api = api
@@ -87,7 +88,9 @@ class Control:
                 ("POST", stack + r"/backup", self._take),
                 ("POST", stack + r"/synthetic", self._synthetic),
                 ("POST", stack + r"/blob", self._blob),
+                ("GET", stack, self._show_stack),
                 ("POST", stack + r"/sql", self._sql),
+                ("POST", stack + r"/command", self._command),
                 ("GET", stack + r"/tables", self._tables),
                 ("GET", stack + backup, self._show_backup),
                 ("PATCH", stack + backup, self._change_backup),
@@ -142,12 +145,18 @@ class Control:
     # -- state, clock and switches ------------------------------------------------------------------------------
 
     def stack_facts(self, stack: Stack) -> dict[str, Any]:
-        """How to reach a stack through the API and its live database beside it."""
-        return {
+        """How to reach a stack through the API and its live databases beside it. ``logins`` may read everything and
+        change nothing; ``socket_dir``, ``port`` and ``user`` are those of PostgreSQL's superuser."""
+        facts: dict[str, Any] = {
             "uid": stack.uid, "name": stack.name, "environment": stack.environment, "account": stack.account,
-            "engine": stack.engine, "database": stack.database, "socket_dir": str(self._postgres.socket_dir),
-            "port": self._postgres.port, "user": self._postgres.user, "groups": self._catalogue.groups(stack.uid),
+            "engine": stack.engine, "engines": list(stack.databases), "database": stack.database,
+            "groups": self._catalogue.groups(stack.uid),
+            "logins": {engine: self._engines.of(engine).login(stack.database) for engine in stack.databases},
         }
+        if "postgresql" in stack.databases:
+            postgres = self._engines.postgres
+            facts.update(socket_dir=str(postgres.socket_dir), port=postgres.port, user=postgres.user)
+        return facts
 
     async def _state(self, _body: Body, _query: Body) -> Body:
         stacks = []
@@ -236,12 +245,28 @@ class Control:
     async def _blob(self, body: Body, _query: Body, stack: Stack) -> Body:
         return await self._scheduler.add_blob(stack, int(body.get("bytes", 1 << 20)), int(body.get("parts", 1)))
 
+    async def _show_stack(self, _body: Body, _query: Body, stack: Stack) -> Body:
+        return self.stack_facts(stack)
+
+    def _database(self, stack: Stack, engine: str | None) -> Database:
+        """The engine that is meant, of a stack with several: the first one, unless it is named."""
+        if engine is not None and engine not in stack.databases:
+            raise ValueError(f"{stack.name} has {', '.join(stack.databases)}, not {engine}")
+        return self._engines.of(engine or stack.engine)
+
     async def _sql(self, body: Body, _query: Body, stack: Stack) -> Body:
-        rows = await asyncio.to_thread(self._postgres.query, stack.database, str(body["sql"]))
+        database = self._database(stack, body.get("engine"))
+        rows = await asyncio.to_thread(database.query, stack.database, str(body["sql"]))
         return {"rows": [row.split("\t") for row in rows.splitlines()]}
 
-    async def _tables(self, _body: Body, _query: Body, stack: Stack) -> Body:
-        return {"tables": await asyncio.to_thread(self._postgres.tables, stack.database)}
+    async def _command(self, body: Body, _query: Body, stack: Stack) -> Body:
+        database = self._database(stack, body.get("engine"))
+        return {"answer": await asyncio.to_thread(database.command, stack.database, body)}
+
+    async def _tables(self, _body: Body, query: dict[str, list[str]], stack: Stack) -> Body:
+        engine = query.get("engine", [stack.engine])[-1]
+        database = self._database(stack, engine)
+        return {"engine": engine, "tables": await asyncio.to_thread(database.tables, stack.database)}
 
     # -- backups ------------------------------------------------------------------------------------------------
 
@@ -308,11 +333,17 @@ class Control:
     # -- imports ------------------------------------------------------------------------------------------------
 
     async def _import_source(self, _body: Body, _query: Body, name: str) -> Reply:
-        """A dump of the first stack under any name ending in .sql or .sql.gz; ``missing`` anything is not there."""
-        stack = self._catalogue.stacks()[0]
-        if name.startswith("missing") or not name.endswith((".sql", ".sql.gz")):
+        """A dump of the first stack with SQL, under any name ending in .sql or .sql.gz; ``missing`` anything is not
+        there."""
+        stack, engine = next(((stack, engine) for stack in self._catalogue.stacks() for engine in stack.databases
+                              if engine in SQL_ENGINES), (None, ""))
+        if not stack or name.startswith("missing") or not name.endswith((".sql", ".sql.gz")):
             raise Unknown(f"nothing to import under {name}")
-        path = self._scheduler.files / ("import-source.sql.gz" if name.endswith(".gz") else "import-source.sql")
+        folder = self._scheduler.files / "import-source"
+        folder.mkdir(exist_ok=True)
+        path = folder / ("whole.sql.gz" if name.endswith(".gz") else "whole.sql")
         if not path.exists():
-            await asyncio.to_thread(self._postgres.dump, stack.database, path, name.endswith(".gz"))
+            made, _suffix = await asyncio.to_thread(
+                self._engines.of(engine).back_up, stack.database, folder, Order(name.endswith(".gz")))
+            made.rename(path)
         return Reply(200, Slice(path, 0, path.stat().st_size), {"Content-Type": "application/octet-stream"})

@@ -9,8 +9,6 @@ system user and opens folders to everybody; what is needed from it is where the 
 
 from __future__ import annotations
 
-import ctypes
-import hashlib
 import importlib.util
 import json
 import os
@@ -18,12 +16,13 @@ import pwd
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Iterable
+
+from .servers import READER, DatabaseError, Order, end_leftover, end_with_parent, own_name, seed_of
 
 SUPERUSER = "postgres"
 PORT = 5432
@@ -33,11 +32,9 @@ SETTINGS = {
     "synchronous_commit": "off", "shared_buffers": "32MB", "max_connections": "50", "autovacuum": "off",
     "timezone": "UTC", "log_timezone": "UTC",
 }
-_PR_SET_PDEATHSIG = 1
-
-
-class DatabaseError(Exception):
-    """PostgreSQL, or one of its programs, refused."""
+# Who runs the sandbox is the superuser, everybody else needs a password; the socket's folder is open to all.
+ACCESS = "local all {superuser} peer map=sandbox\nlocal replication {superuser} peer map=sandbox\n" \
+         "local all all scram-sha-256\n"
 
 
 def find_programs(chosen: str | None = None) -> Path:
@@ -77,17 +74,12 @@ def server_user() -> pwd.struct_passwd | None:
     raise DatabaseError("PostgreSQL does not run as root, and there is neither a user postgres nor nobody")
 
 
-def _stop_with_parent() -> None:
-    """In the child, before exec: PostgreSQL shuts down by itself when the sandbox is killed."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
-
-
 class Postgres:
     """One server in ``home``. Blocking; the sandbox calls it from threads."""
 
-    def __init__(self, home: Path, programs: Path) -> None:
+    def __init__(self, home: Path, programs: Path, password: str) -> None:
         self._home = home
+        self._password = password
         self._note = home / "postgres.json"
         self._client_programs = self._server_programs = programs
         self._user = server_user()
@@ -97,7 +89,7 @@ class Postgres:
 
     # -- life ---------------------------------------------------------------------------------------------------
 
-    def start(self) -> None:
+    def start(self, _names: list[str]) -> None:
         self._settle()
         data = self.root / "data"
         self._end_leftover(data)
@@ -107,14 +99,19 @@ class Postgres:
                                 "--locale=C", "-N", "--no-instructions")
             (self.root / "complete").touch()
         (data / "postmaster.pid").unlink(missing_ok=True)
+        (data / "pg_hba.conf").write_text(ACCESS.format(superuser=SUPERUSER))
+        (data / "pg_ident.conf").write_text(f'sandbox "{own_name()}" {SUPERUSER}\n')
         settings = dict(SETTINGS, unix_socket_directories=str(self.socket_dir))
         arguments = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         with (self._home / "postgres.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [str(self._server_programs / "postgres"), "-D", str(data), "-p", str(PORT), *arguments],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                preexec_fn=_stop_with_parent, **self._identity())
+                preexec_fn=end_with_parent(signal.SIGINT), **self._identity())
         self._await_ready(data)
+        self._client("psql", "postgres", stdin=(
+            f"SELECT 'CREATE ROLE {READER}' WHERE NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = '{READER}')\\gexec\n"
+            f"ALTER ROLE {READER} LOGIN PASSWORD '{self._password}'; GRANT pg_read_all_data TO {READER};"))
 
     def stop(self) -> None:
         if self._process:
@@ -146,6 +143,7 @@ class Postgres:
         self.root.chmod(0o700)
         # A socket's path may have 107 characters, so it gets a short folder of its own.
         self.socket_dir = Path(tempfile.mkdtemp(prefix="rbs-"))
+        self.socket_dir.chmod(0o711)
         if owner:
             for folder in (self.root, self.socket_dir):
                 os.chown(folder, owner.pw_uid, owner.pw_gid)
@@ -218,21 +216,9 @@ class Postgres:
         """End a server that a killed sandbox left on this folder; never one that only has the same number."""
         try:
             pid = int((data / "postmaster.pid").read_text().splitlines()[0])
-            command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         except (OSError, ValueError, IndexError):
             return
-        if os.fsencode(data) not in command:
-            return
-        for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
-            os.kill(pid, number)
-            deadline = time.monotonic() + 3
-            while time.monotonic() < deadline:
-                try:
-                    if not Path(f"/proc/{pid}/cmdline").read_bytes():
-                        return
-                except OSError:
-                    return
-                time.sleep(0.02)
+        end_leftover(pid, os.fsencode(data), (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL))
 
     # -- databases ----------------------------------------------------------------------------------------------
 
@@ -247,8 +233,7 @@ class Postgres:
             list(pool.map(self._fill, missing))
 
     def _fill(self, name: str) -> None:
-        seed = int(hashlib.sha256(name.encode()).hexdigest()[:6], 16)
-        self._client("psql", f"{name}_filling", "-1", "-v", f"seed={seed}", "-f", str(SAMPLE))
+        self._client("psql", f"{name}_filling", "-1", "-v", f"seed={seed_of(name)}", "-f", str(SAMPLE))
         self.query("postgres", f'ALTER DATABASE "{name}_filling" RENAME TO "{name}"')
 
     def query(self, database: str, sql: str) -> str:
@@ -267,6 +252,21 @@ class Postgres:
         """A text dump, as pg_dump makes it."""
         exclusions = [f"--exclude-table={_pattern(table)}" for table in excluded]
         self._client("pg_dump", database, "-f", str(target), "-Z", "6" if gzip else "0", *exclusions)
+
+    def login(self, database: str) -> dict[str, Any]:
+        return {"unix_socket": str(self.socket_dir), "port": PORT, "user": READER, "password": self._password,
+                "database": database}
+
+    def command(self, database: str, body: dict[str, Any]) -> Any:
+        raise ValueError("PostgreSQL takes SQL")
+
+    def back_up(self, database: str, scratch: Path, order: Order) -> tuple[Path, str]:
+        target = scratch / "content"
+        if order.logical:
+            self.dump(database, target, order.gzip, order.excluded)
+            return target, ".sql.gz" if order.gzip else ".sql"
+        self.copy_raw(target, order.gzip)
+        return target, "/raw"
 
     def copy_raw(self, target: Path, gzip: bool) -> None:
         """A binary backup: of the whole server, because PostgreSQL knows no other."""

@@ -25,10 +25,11 @@ from . import archive
 from .calls import Call, Refused, parse_body, parse_query
 from .catalogue import Catalogue, Stack, identity
 from .clock import Clock, iso, parse_duration
-from .databases import DatabaseError
+from .engines import SQL_ENGINES, Engines
 from .faults import Active
 from .reply import Reply, Slice, as_json
 from .scheduler import Scheduler
+from .servers import DatabaseError
 from .shelf import Record, Shelf, adjusted, check_overrides, fresh_id
 from .storage import parse_range
 from .switches import Switches
@@ -180,11 +181,12 @@ def is_true(value: Any) -> bool:
 class Rackspace:
     name = "rackspace"
 
-    def __init__(self, catalogue: Catalogue, clock: Clock, scheduler: Scheduler, switches: Switches, files: Path,
-                 key: str) -> None:
+    def __init__(self, catalogue: Catalogue, clock: Clock, scheduler: Scheduler, engines: Engines, switches: Switches,
+                 files: Path, key: str) -> None:
         self._catalogue = catalogue
         self._clock = clock
         self._scheduler = scheduler
+        self._engines = engines
         self._switches = switches
         self._container = files / "rackspace"
         self._container.mkdir(exist_ok=True)
@@ -214,7 +216,7 @@ class Rackspace:
     @property
     def sources(self) -> dict[str, tuple[str, Stack]]:
         """By id: whether it is an instance or a high-availability group, and whose database it has."""
-        stacks = self._catalogue.stacks()
+        stacks = [stack for stack in self._catalogue.stacks() if set(stack.databases) & set(SQL_ENGINES)]
         found = {_uuid("instance", stack.uid): ("instance", stack) for stack in stacks}
         return {**found, **{_uuid("ha", stack.uid): ("ha", stack) for stack in stacks[:1]}}
 
@@ -568,7 +570,8 @@ class Rackspace:
         scratch = path.with_name(f"tmp-{record['id']}")
         try:
             if outcome == "COMPLETED":
-                await self._scheduler.dump(self.sources[record["source"]][1], scratch, True)
+                record["to_lsn"] = await self._scheduler.at_work(
+                    self._make_file, self.sources[record["source"]][1], record["parent_id"], scratch)
                 record["etag"] = await asyncio.to_thread(archive.digest, scratch)
                 scratch.rename(path)
                 record["bytes"] = path.stat().st_size
@@ -580,6 +583,13 @@ class Rackspace:
             self._set(record, outcome)
         else:
             path.unlink(missing_ok=True)
+
+    def _make_file(self, stack: Stack, parent_id: str | None, target: Path) -> str | None:
+        """MariaDB's own backup, upon that of the parent if there is one; of PostgreSQL it is a whole dump always."""
+        if "mysql" not in stack.databases:
+            return self._engines.postgres.dump(stack.database, target, True)
+        parent = self._backups.get(parent_id or "")
+        return self._engines.mariadb.stream(target, True, parent.get("to_lsn") if parent else None)
 
     def _set(self, record: Record, status: str) -> None:
         record.update(status=status, updated=max(record["created"], int(self._clock.seconds())))

@@ -12,15 +12,18 @@ import shutil
 import ssl
 import tempfile
 from pathlib import Path
-from typing import Any, Coroutine, Protocol
+from typing import Any, Callable, Coroutine, Protocol, TypeVar
 
 import aiohttp
 
 from . import archive, cron
 from .catalogue import Backup, Catalogue, Stack, Task
 from .clock import Clock
-from .databases import DatabaseError, Postgres
+from .engines import Engines
+from .servers import DatabaseError, Order
+from .switches import Switches
 
+Result = TypeVar("Result")
 NO_SPACE = "Not enough free space. You need at least 512 MB free space for this backup"
 
 
@@ -42,11 +45,12 @@ class Timetable(Protocol):
 
 
 class Scheduler:
-    def __init__(self, catalogue: Catalogue, clock: Clock, postgres: Postgres, files: Path, part_size: int,
+    def __init__(self, catalogue: Catalogue, clock: Clock, engines: Engines, switches: Switches, files: Path, part_size: int,
                  trust: ssl.SSLContext | bool = True) -> None:
         self._catalogue = catalogue
         self._clock = clock
-        self._postgres = postgres
+        self._engines = engines
+        self._switches = switches
         self.files = files
         self._part_size = part_size
         self._trust = trust
@@ -143,23 +147,19 @@ class Scheduler:
 
     def _dump(self, stack: Stack, task: Task, moment: int) -> dict[str, Any]:
         with tempfile.TemporaryDirectory(dir=self.files) as scratch:
-            name = archive.ENGINE_CLASSES[task.db_type]
-            if task.logical:
-                content = Path(scratch, "dump")
-                name += ".sql.gz" if task.gzip else ".sql"
-                self._postgres.dump(stack.database, content, task.gzip, task.excluded)
-            else:
-                content = Path(scratch, "raw")
-                name += "/raw"
-                self._postgres.copy_raw(content, task.gzip)
+            stream = self._switches.get("cloud66", "mysql_binary") == "xbstream"
+            order = Order(task.gzip, tuple(task.excluded), task.logical, stream)
+            content, suffix = self._engines.of(task.db_type).back_up(stack.database, Path(scratch), order)
             packed = Path(scratch, "packed")
+            name = archive.ENGINE_CLASSES[task.db_type] + suffix
             archive.pack(packed, task.storage_trigger, content, name, moment)
             return self._keep(packed)
 
-    async def dump(self, stack: Stack, target: Path, gzip: bool = False) -> None:
-        """A plain dump of the stack's database, for services that keep their files in their own way."""
+    async def at_work(self, job: Callable[..., Result], *arguments: Any) -> Result:
+        """Have a thread do what services with files of their own do in place of the gem, no more of it at a time than
+        there are processors."""
         async with self._room:
-            await asyncio.to_thread(self._postgres.dump, stack.database, target, gzip)
+            return await asyncio.to_thread(job, *arguments)
 
     def _keep(self, packed: Path) -> dict[str, Any]:
         """Move a finished archive among the stored files."""
@@ -173,9 +173,10 @@ class Scheduler:
             (self.files / backup.archive).unlink(missing_ok=True)
 
     async def take_now(self, stack: Stack, failure: str | None) -> list[int]:
-        """A backup by each of the stack's tasks at once; by its unscheduled job where it has no other."""
+        """A backup by each of the stack's tasks at once; by its unscheduled jobs where it has no other."""
         tasks = self._catalogue.tasks(stack.uid)
-        tasks = [task for task in tasks if task.frequency] or tasks[:1]
+        tasks = [task for task in tasks if task.frequency] or [
+            task for task in tasks if task.group_id == tasks[0].group_id]
         moment = int(self._clock.seconds())
         return list(await asyncio.gather(*(self.back_up(stack, task, moment, failure) for task in tasks)))
 
@@ -233,7 +234,7 @@ class Scheduler:
             head = stream.read(512)
         if head[257:262] == b"ustar":
             return self._keep(fetched)
-        name = archive.ENGINE_CLASSES[task.db_type] + (".sql.gz" if head[:2] == b"\x1f\x8b" else ".sql")
+        name = archive.ENGINE_CLASSES[task.db_type] + archive.suffix_of(task.db_type, head)
         packed = scratch / "packed"
         archive.pack(packed, task.storage_trigger, fetched, name, moment)
         return self._keep(packed)

@@ -25,7 +25,7 @@ from . import api_v2, api_v3, backupman, control, rackspace, storage
 from .calls import Surface
 from .catalogue import Catalogue
 from .clock import Clock, iso, parse_moment
-from .databases import Postgres, find_programs
+from .engines import ENGINES, Engines
 from .faults import Faults
 from .reply import Spoil, as_error, hang_up, send
 from .requestlog import RequestLog
@@ -34,7 +34,7 @@ from .signing import Signer, redact
 from .switches import Switches
 
 HOST = "127.0.0.1"
-SECRETS = ("admin", "public", "signing", "backupman", "rackspace")
+SECRETS = ("admin", "public", "signing", "backupman", "rackspace", "databases", "reader")
 
 
 class InUse(Exception):
@@ -136,15 +136,19 @@ def hold(home: Path) -> int:
     return handle
 
 
-def parse_stacks(text: str) -> list[tuple[str, str, int]]:
-    """``shop,crm/staging,other@2``: (name, environment, account) of every stack."""
+def parse_stacks(text: str) -> list[tuple[str, str, int, tuple[str, ...]]]:
+    """``shop,crm/staging,wiki:mysql,app/test:postgresql+redis@2``: (name, environment, account, engines) of each."""
     found = []
     for word in text.split(","):
         rest, _at, account = word.strip().partition("@")
+        rest, colon, chosen = rest.partition(":")
         name, _slash, environment = rest.partition("/")
+        engines = tuple(chosen.split("+")) if colon else ENGINES[:1]
+        if len(set(engines)) != len(engines) or not set(engines) <= set(ENGINES):
+            raise ValueError(f"not engines of a stack: {word!r} (of {', '.join(ENGINES)}, several joined by +)")
         if not name.replace("_", "").replace("-", "").isalnum() or not name.isascii() or len(name) > 40:
             raise ValueError(f"not a stack's name: {word!r} (letters, digits, - and _)")
-        found.append((name, environment or "production", int(account or 1)))
+        found.append((name, environment or "production", int(account or 1), engines))
     return found
 
 
@@ -197,15 +201,17 @@ async def serve(options: Namespace) -> None:
     home.mkdir(parents=True, exist_ok=True)
     hold(home)
     async with contextlib.AsyncExitStack() as ending:
-        postgres = Postgres(home, find_programs(options.pg_bin))
-        ending.callback(postgres.stop)
-        postgres.start()
-
         catalogue = Catalogue(home / "catalogue.sqlite")
         ending.callback(catalogue.close)
         for stack in parse_stacks(options.stacks):
-            catalogue.add_stack(*stack, engine="postgresql")
-        await asyncio.to_thread(postgres.ensure, [stack.database for stack in catalogue.stacks()])
+            catalogue.add_stack(*stack)
+        secret = {**{name: secrets.token_hex(32) for name in SECRETS}, **catalogue.recall("secrets", {})}
+        catalogue.remember("secrets", secret)
+        engines = Engines(home, options.pg_bin, secret["databases"], secret["reader"])
+        ending.callback(engines.stop)
+        engines.start({engine: names for engine in ENGINES if (names := [
+            stack.database for stack in catalogue.stacks() if engine in stack.databases])})
+        await asyncio.to_thread(engines.ensure)
 
         offset = catalogue.recall("offset")
         if offset is None:
@@ -214,15 +220,14 @@ async def serve(options: Namespace) -> None:
         else:
             clock = Clock(offset)
         catalogue.remember("offset", clock.offset)
-        secret = {**{name: secrets.token_hex(32) for name in SECRETS}, **catalogue.recall("secrets", {})}
-        catalogue.remember("secrets", secret)
 
         files = home / "files"
         files.mkdir(exist_ok=True)
         for leftover in files.glob("tmp*"):
             shutil.rmtree(leftover, ignore_errors=True)
         context, ca_path = make_certificate(home) if options.tls else (None, None)
-        scheduler = Scheduler(catalogue, clock, postgres, files, options.part_size,
+        switches = Switches(catalogue)
+        scheduler = Scheduler(catalogue, clock, engines, switches, files, options.part_size,
                               ssl.create_default_context(cafile=ca_path) if ca_path else True)
         ending.push_async_callback(scheduler.stop)
         scheduler.skip_missed()
@@ -231,12 +236,11 @@ async def serve(options: Namespace) -> None:
         api = api_v3.Api(catalogue, clock, scheduler, store,
                          {secret["admin"]: "admin", secret["public"]: "public"}, options.sizes, options.rate_limit)
         faults, log = Faults(), RequestLog()
-        switches = Switches(catalogue)
-        manager = backupman.Backupman(catalogue, clock, scheduler, switches, files, secret["backupman"])
-        rack = rackspace.Rackspace(catalogue, clock, scheduler, switches, files, secret["rackspace"][:32])
+        manager = backupman.Backupman(catalogue, clock, scheduler, engines, switches, files, secret["backupman"])
+        rack = rackspace.Rackspace(catalogue, clock, scheduler, engines, switches, files, secret["rackspace"][:32])
         scheduler.timetables += [manager, rack]
         surfaces: list[Surface] = [api, api_v2.ApiV2(catalogue, store, api, switches), manager, rack]
-        controls = control.Control(catalogue, clock, scheduler, postgres, faults, log, api, switches,
+        controls = control.Control(catalogue, clock, scheduler, engines, faults, log, api, switches,
                                    [manager, rack])
         server = web.Server(Server(clock, surfaces, store, controls, faults, log).handle, access_log=None)
         listener = await asyncio.get_running_loop().create_server(

@@ -37,6 +37,9 @@ def _is_cron(value: Any) -> bool:
 
 
 SWITCHES: dict[str, dict[str, Switch]] = {
+    "cloud66": {
+        "mysql_binary": Switch(*_choice("folder", "xbstream")),
+    },
     "cloud66_v2": {
         "enveloped": Switch(*_flag()),
         "enveloped_actions": Switch(*_flag()),
