@@ -11,6 +11,9 @@ memory is bounded, lengths are not believed, and names that lead elsewhere are n
 
 from __future__ import annotations
 
+import hashlib
+import os
+
 from . import _folder, _formats
 from ._open import HEAD, Leaf, Walk, look_alike
 from ._report import Limits, Member, Report
@@ -23,14 +26,17 @@ __all__ = (
     "Leaf",
     "Limits",
     "Member",
+    "Opened",
     "Stream",
     "examine",
+    "unpack",
     "walk",
 )
 
 
 class Examination:
-    """What ``examine`` found out. Sizes are bytes; ``sha256`` is that of all files joined, None for a folder of many."""
+    """What ``examine`` found out. Sizes are bytes; ``sha256`` is that of all parts joined, for a folder of many files
+    that of their list as sha256sum prints it."""
 
     def __init__(self, report, size, sha256):
         self.problems, self.contents, self.notes = report.all_problems(), report.members, report.notes
@@ -83,8 +89,42 @@ def walk(paths, report):
             yield from Walk(report, _formats.COLLECTIONS).entry_leaves(name, ahead)
 
 
+class Opened(Stream):
+    """The plain bytes of one member. To be closed."""
+
+    def __init__(self, paths, name, limits=None):
+        super().__init__()
+        self._report = Report(limits)
+        self._walk = walk(paths, self._report)
+        self._leaf = next((leaf for leaf in self._walk if leaf.collection is None and leaf.stored_name == name), None)
+        if self._leaf is None:
+            self._walk.close()
+            raise Damaged("missing_member", "there is no %s any more" % name)
+
+    def _more(self):
+        return self._leaf.stream.chunk()
+
+    def close(self):
+        self._walk.close()
+
+
+def unpack(paths, collection, folder, limits=None):
+    """Write the files of a dump that consists of many into a folder, below the paths they have in their container."""
+    for leaf in walk(paths, Report(limits)):
+        if (leaf.collection, leaf.root) != collection:
+            continue
+        path = os.path.join(folder, *leaf.name.split("/"))
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "xb") as file:
+            while True:
+                block = leaf.stream.chunk()
+                if not block:
+                    break
+                file.write(block)
+
+
 def _each_file(paths, report, read):
-    """Call ``read(leaf, path)`` for every leaf; (size of all, SHA-256 of all or None). ``path`` is where a leaf that is a
+    """Call ``read(leaf, path)`` for every leaf; (size of all, SHA-256 of all). ``path`` is where a leaf that is a
     whole file by itself lies."""
     walker = Walk(report, _formats.COLLECTIONS)
     parts = _folder.parts_of(paths)
@@ -98,14 +138,17 @@ def _each_file(paths, report, read):
                     read(leaf, parts[0] if whole else None)
                 ahead.drain()
         return hashing.size, hashing.sha256
-    size = 0
+    size, listed = 0, hashlib.sha256()
     for name, path in _folder.files_of(paths[0]):
-        with Files([path]) as files, Ahead(files) as ahead:
-            for leaf in _reported(walker.entry_leaves(name, ahead), report, name):
-                read(leaf, path if leaf.stored_name == name and not leaf.compression else None)
-            ahead.drain()
-            size += ahead.offset
-    return size, None
+        with Files([path]) as files:
+            hashing = Hashing(files)
+            with Ahead(hashing) as ahead:
+                for leaf in _reported(walker.entry_leaves(name, ahead), report, name):
+                    read(leaf, path if leaf.stored_name == name and not leaf.compression else None)
+                ahead.drain()
+        size += hashing.size
+        listed.update(("%s  %s\n" % (hashing.sha256, name)).encode("utf-8", "surrogateescape"))
+    return size, listed.hexdigest()
 
 
 def _reported(leaves, report, name):
@@ -177,8 +220,11 @@ class _Reading:
     def finish(self):
         for member, stored in self._stored:
             member.stored_bytes, member.sha256 = stored.size, stored.sha256
-        for collection in self._collections.values():
+        for key, collection in self._collections.items():
+            before = len(self._report.members)
             collection.finish()
+            for member in self._report.members[before:]:
+                member.collection = key
         if self._report.members or self._report.problems:
             for name in self._unknown:
                 self._report.note("%s is in no format that is known here, and was not looked into" % name)

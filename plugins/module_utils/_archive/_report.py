@@ -49,6 +49,8 @@ class Member:
     compression: list = field(default_factory=list)
     tables: dict = field(default_factory=dict)
     details: dict = field(default_factory=dict)
+    # Of a dump of many files: what tells its files from others. None for a dump that is one stream.
+    collection: Optional[tuple] = None
 
     def table(self, name, rows=0, database=None):
         """Note that there is such a table; a count that is there already stays."""

@@ -1,0 +1,143 @@
+# Copyright (c) 2026, Restorable Backups contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: no promise of stability is made to others.
+"""What a drill asserts of a restored database: counts, queries, and the live database beside it."""
+
+from __future__ import annotations
+
+from .._engines import EngineError
+from .._errors import OptionError
+from .._expectations import Table
+
+
+def check_queries(queries):
+    """Raises OptionError for a query that asserts nothing."""
+    for number, query in enumerate(queries):
+        if query["expect"] is None and query["min"] is None and query["max"] is None:
+            raise OptionError("queries", "number %d (%s) has none of expect, min and max" % (number + 1, query["sql"]))
+        if query["expect"] is not None and (query["min"] is not None or query["max"] is not None):
+            raise OptionError("queries", "number %d (%s) has expect beside min or max" % (number + 1, query["sql"]))
+
+
+def violation(code, message, observed=None, expected=None):
+    return {"code": code, "message": message, "observed": observed, "expected": expected}
+
+
+def counts(in_file, restored):
+    """What the file holds and the restored database does not, row for row."""
+    found = []
+    for (database, name), rows in sorted(in_file.items(), key=lambda item: (item[0][0] or "", item[0][1])):
+        whole = Table(name, rows, database).whole_name
+        there = restored.get((database, name))
+        if there is None:
+            found.append(violation("table_missing", "%s is in the file and was not restored" % whole, None, whole))
+        elif rows is not None and there != rows:
+            message = "%s has %d rows after the restore, the file holds %d" % (whole, there, rows)
+            found.append(violation("count_mismatch", message, there, rows))
+    return found
+
+
+def query(engine, wanted):
+    try:
+        rows = engine.query(wanted["sql"], wanted["database"])
+    except EngineError as error:
+        if error.code != "query_failed":
+            raise
+        return [violation("query_failed", "queries: %s: %s" % (wanted["sql"], error.message), None, None)]
+    if wanted["expect"] is not None:
+        return _expected(wanted, rows)
+    value = _number(rows)
+    if value is None:
+        message = "queries: %s answers no single number" % wanted["sql"]
+        return [violation("query_mismatch", message, _short(rows), None)]
+    for bound, broken in (("min", lambda limit: value < limit), ("max", lambda limit: value > limit)):
+        if wanted[bound] is not None and broken(wanted[bound]):
+            message = "queries: %s answers %g, %s is %g" % (wanted["sql"], value, bound, wanted[bound])
+            return [violation("query_mismatch", message, value, wanted[bound])]
+    return []
+
+
+def _expected(wanted, rows):
+    """``expect`` may be one value, a row, or a list of rows; values are compared as texts, as databases print them."""
+    expect = wanted["expect"]
+    if not isinstance(expect, (list, tuple)):
+        expect = [[expect]]
+    elif not expect or not isinstance(expect[0], (list, tuple)):
+        expect = [expect] if expect else []
+    expect = [[_text(value) for value in row] for row in expect]
+    if expect == [[_text(value) for value in row] for row in rows]:
+        return []
+    return [violation("query_mismatch", "queries: %s answers something else" % wanted["sql"], _short(rows), _short(expect))]
+
+
+def _text(value):
+    if isinstance(value, bool):
+        return "t" if value else "f"
+    return None if value is None else str(value)
+
+
+def _number(rows):
+    try:
+        (row,) = rows
+        (value,) = row
+        return float(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def _short(rows):
+    """A few rows of an answer, for a message."""
+    return [list(row) for row in rows[:5]]
+
+
+def compare(engine, restored, live, wanted):
+    """(violations, checksums): the restored database beside the live one, which may have got rows since.
+
+    ``tolerance`` is how many rows a live table may have more, or fewer, than the restored one. A table that differs by
+    no more than that, but differs, cannot have the same checksum, and is not asked for one.
+    """
+    lives = live.counts()
+    several = len({database for database, _name in restored}) > 1
+    found, sums = [], []
+    tables = [
+        (database, name)
+        for database, name in sorted(restored, key=lambda key: (key[0] or "", key[1]))
+        if not wanted["tables"] or any(Table(name, None, database).is_called(one) for one in wanted["tables"])
+    ]
+    for name in wanted["tables"] or ():
+        if not any(Table(table, None, database).is_called(name) for database, table in tables):
+            found.append(violation("missing_table", "compare: %s was not restored" % name, None, name))
+    for database, name in tables:
+        whole = Table(name, None, database).whole_name
+        other = _same_table(lives, database, name, several)
+        if other is None:
+            found.append(violation("live_mismatch", "%s is not in the live database" % whole, restored[database, name], None))
+            continue
+        there, here = lives[other], restored[database, name]
+        if abs(there - here) > wanted["tolerance"]:
+            message = "%s has %d rows after the restore, %d in the live database" % (whole, here, there)
+            found.append(violation("live_mismatch", message, here, there))
+        elif wanted["mode"] == "checksum" and there == here:
+            ours, theirs = engine.checksum(name, database), live.checksum(name, other[0])
+            sums.append({"database": database, "name": name, "checksum": ours})
+            if ours != theirs:
+                message = "%s has other content after the restore than in the live database" % whole
+                found.append(violation("checksum_mismatch", message, ours, theirs))
+    if not wanted["tables"]:
+        known = {_same_table(lives, database, name, several) for database, name in restored}
+        for database, name in sorted(set(lives) - known, key=lambda key: (key[0] or "", key[1])):
+            if lives[database, name] > wanted["tolerance"]:
+                message = "%s is in the live database and was not restored" % Table(name, None, database).whole_name
+                found.append(violation("live_mismatch", message, None, lives[database, name]))
+    return found, sums
+
+
+def _same_table(lives, database, name, several):
+    """The live table of that name: in the same database, or in the only one where the backup holds only one."""
+    if (database, name) in lives:
+        return database, name
+    if several:
+        return None
+    return next((key for key in lives if key[1] == name), None)
