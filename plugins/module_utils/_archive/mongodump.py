@@ -22,7 +22,7 @@ import json
 import re
 from urllib.parse import unquote_to_bytes
 
-from . import bson
+from . import _compressed, bson
 from ._crc import Crc64Ecma
 from ._stream import Damaged
 
@@ -303,36 +303,51 @@ def _dotted(name):
 class MongoFolder:
     """The files of one mongodump folder, in any order: entry() for each, finish() after the last.
 
-    Names are paths below some folder, of files whose compression was undone (its suffix may be there still). The last
-    folder of a path is the database; a file without one is of the database None.
+    Names are paths below some folder. The last folder of a path is the database; a file without one is of the database
+    None. Files may be compressed each by itself.
     """
 
-    def __init__(self, member):
-        member.format, member.engine = FOLDER, "mongodb"
-        _begin(member)
-        self._member = member
+    FORMAT = FOLDER
+
+    def __init__(self, root, report):
+        self._report = report
+        self._member = report.member(root or ".")
+        self._member.format, self._member.engine = FOLDER, "mongodb"
+        self._member.plain_bytes = 0
+        _begin(self._member)
         # {folder: {file name without suffixes: {"bson": Documents, "bson file": its path, the same for "metadata"}}}
         self._folders = {}
-        self._others = []
 
     @staticmethod
     def accepts(name):
         return _kind_of(name) is not None
 
-    def entry(self, name, stream, report):
+    @staticmethod
+    def root_of(_name):
+        """Which folder is the dump's shows when all files are known: oplog.bson may be a collection, too."""
+        return ""
+
+    def entry(self, name, stream):
         """Read one file to its end. Raises Damaged, which is about that file alone."""
         kind = _kind_of(name)
         folder, _slash, base = _COMPRESSION.sub("", name).rpartition("/")
-        if kind == "prelude":
-            self._prelude(stream, name)
-            return
-        if base == "oplog.bson":
-            # Until all are known it may be a collection of that name.
-            kind = "bson"
-        stem = base[: -len(".bson" if kind == "bson" else ".metadata.json")]
-        pair = self._folders.setdefault(folder, {}).setdefault(stem, {})
+        plain, how = _plain(stream, self._report)
+        try:
+            if kind == "prelude":
+                self._prelude(plain, name)
+                return
+            if how and how not in self._member.compression:
+                self._member.compression.append(how)
+            stem = base[: -len(".bson" if kind == "bson" else ".metadata.json")]
+            self._half_of_pair(kind, self._folders.setdefault(folder, {}).setdefault(stem, {}), plain, name)
+        finally:
+            self._member.plain_bytes += plain.offset
+            if how:
+                plain.close()
+
+    def _half_of_pair(self, kind, pair, stream, name):
         if kind in pair:
-            report.problem("duplicate", "%s is there twice" % name, name)
+            self._report.problem("duplicate", "%s is there twice" % name, name)
         # Noted before it is read: a damaged one is there.
         pair[kind], pair[kind + " file"] = None, name
         if kind == "bson":
@@ -342,18 +357,22 @@ class MongoFolder:
         else:
             pair[kind] = Metadata(_all_of(stream), name)
 
-    def finish(self, report):
+    def finish(self):
         """After the last entry: what belongs together, and what is missing."""
+        member, report = self._member, self._report
+        parents = {folder.rpartition("/")[0] for folder in self._folders}
+        if member.name == "." and len(parents) == 1:
+            member.name = parents.pop() or "."
         for folder, pairs in sorted(self._folders.items()):
             database = folder.rpartition("/")[2] or None
             if "oplog" in pairs and self._is_oplog(folder, pairs):
                 oplog = pairs.pop("oplog")
                 if oplog["bson"]:
-                    self._member.details["oplog_entries"] = oplog["bson"].number
-                    _judge(oplog["bson"], "the oplog", False, oplog["bson file"], self._member, report)
+                    member.details["oplog_entries"] = oplog["bson"].number
+                    _judge(oplog["bson"], "the oplog", False, oplog["bson file"], member, report)
             for stem, pair in sorted(pairs.items()):
                 self._finish_pair(database, stem, pair, pairs, report)
-        _finish(self._member)
+        _finish(member)
 
     def _is_oplog(self, folder, pairs):
         """An oplog has no metadata, and lies beside the folders of the databases."""
@@ -391,6 +410,8 @@ class MongoFolder:
         if "metadata" not in pair and not self._stands_alone(collection, stem, pairs, own):
             report.problem("missing_member", "%s has no %s.metadata.json" % (name, stem), name)
         number = found.number if found else None
+        if (database, collection) in self._member.tables:
+            report.problem("duplicate", "there are two dumps of collection %s" % _dotted((database, collection)), name)
         if own or collection in ("system.profile", "system.indexes"):
             self._member.details["not_restored"][_dotted((database, collection))] = number
         else:
@@ -460,6 +481,12 @@ def _kind_of(name):
     if base.endswith(".metadata.json") and base != ".metadata.json":
         return "metadata"
     return "bson" if base.endswith(".bson") and base != ".bson" else None
+
+
+def _plain(stream, report):
+    """A stream without its compression, and the word for that or None."""
+    kind = _compressed.kind_of(stream.peek(16))
+    return (stream, None) if kind is None else (kind.open(stream, report), kind.name)
 
 
 def _all_of(stream):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import struct
 
@@ -407,21 +408,21 @@ class TestArchive:
 
 def folder(files):
     report = Report()
-    member = report.member("dump")
-    reader = mongodump.MongoFolder(member)
+    reader = mongodump.MongoFolder("", report)
+    member = report.members[0]
     for name, content in files.items():
         assert reader.accepts(name)
         try:
-            reader.entry(name, Bytes(content if isinstance(content, bytes) else content.encode("utf-8")), report)
+            reader.entry(name, Bytes(content if isinstance(content, bytes) else content.encode("utf-8")))
         except Damaged as error:
             report.damaged(error, name)
-    reader.finish(report)
+    reader.finish()
     return member, report.problems
 
 
 FILES = {
-    "dump/shop/orders.bson.gz": b"".join(ORDERS),
-    "dump/shop/orders.metadata.json.gz": metadata("orders"),
+    "dump/shop/orders.bson.gz": gzip.compress(b"".join(ORDERS)),
+    "dump/shop/orders.metadata.json.gz": gzip.compress(metadata("orders").encode("utf-8")),
     "dump/shop/gr%C3%B6%C3%9Fen%2F.bson": b"",
     "dump/shop/gr%C3%B6%C3%9Fen%2F.metadata.json": metadata("größen/"),
     "dump/other/x.bson": ORDERS[0],
@@ -435,6 +436,11 @@ class TestFolder:
         assert problems == []
         assert member.tables == {("shop", "orders"): 5, ("shop", "größen/"): 0, ("other", "x"): 1}
         assert (member.format, member.engine, member.details["indexes"]) == ("mongodump-folder", "mongodb", 3)
+        assert (member.name, member.compression, member.database) == ("dump", ["gzip"], None)
+
+    def test_two_dumps_of_one_database(self):
+        member, problems = folder(dict(FILES, **{"old/other/x.bson": b"", "old/other/x.metadata.json": metadata("x")}))
+        assert [(problem["code"], problem["member"]) for problem in problems] == [("duplicate", "old/other/x.bson")]
 
     def test_files_of_the_server_and_of_special_collections(self):
         member, problems = folder(dict(FILES, **{
@@ -488,6 +494,8 @@ class TestFolder:
         ("dump/shop/orders.metadata.json.gz", b" " * (5 << 20), "bad_structure"),
         ("dump/prelude.json", "{}", "bad_structure"),
         ("dump/shop/gr%FF.bson", b"", "bad_encoding"),
+        ("dump/shop/orders.bson.gz", FILES["dump/shop/orders.bson.gz"][:-1], "truncated"),
+        ("dump/shop/orders.bson.gz", FILES["dump/shop/orders.bson.gz"][:-8] + bytes(8), "bad_checksum"),
     ])
     def test_damage(self, name, content, code):
         member, problems = folder(dict(FILES, **{name: content}))
