@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import contextmanager
 
 from . import _folder, _formats
 from ._open import HEAD, Leaf, Walk, look_alike
@@ -196,12 +197,21 @@ class _Reading:
         key = (leaf.collection, leaf.root)
         collection = self._collections.get(key)
         if collection is None:
-            collection = self._collections[key] = leaf.collection(leaf.root, self._report)
+            with self._members_of(key):
+                collection = self._collections[key] = leaf.collection(leaf.root, self._report)
         try:
             collection.entry(leaf.name, leaf.stream)
         except Damaged as error:
             self._report.damaged(error, leaf.name)
         self._drain(leaf.stream, leaf.name)
+
+    @contextmanager
+    def _members_of(self, key):
+        """What is noted in here are members of that collection."""
+        before = len(self._report.members)
+        yield
+        for member in self._report.members[before:]:
+            member.collection = key
 
     def _read_unknown(self, leaf, head):
         page = look_alike(head)
@@ -221,10 +231,8 @@ class _Reading:
         for member, stored in self._stored:
             member.stored_bytes, member.sha256 = stored.size, stored.sha256
         for key, collection in self._collections.items():
-            before = len(self._report.members)
-            collection.finish()
-            for member in self._report.members[before:]:
-                member.collection = key
+            with self._members_of(key):
+                collection.finish()
         if self._report.members or self._report.problems:
             for name in self._unknown:
                 self._report.note("%s is in no format that is known here, and was not looked into" % name)

@@ -7,10 +7,12 @@
 
 from __future__ import annotations
 
-# One stream each: modules with FORMAT, matches(head, name) and read(stream, member, report). The strict ones come first.
-READERS = ()
+from . import mongodump, xbstream
+
+# One stream each: FORMAT, matches(head, name) and read(stream, member, report). The strict ones come first.
+READERS = (xbstream, mongodump, mongodump.Single)
 # Dumps of many files: classes with accepts(name), entry(name, stream) and finish().
-COLLECTIONS = ()
+COLLECTIONS = (mongodump.MongoFolder,)
 
 
 def reader_of(head, name):
