@@ -161,7 +161,7 @@ def problems_of(connection):
         try:
             found = [str(row[0]) for row in connection.execute("PRAGMA %s(%d)" % (check, _MESSAGES))]
         except FAILURES as error:
-            if not _is_lacking_here(error):
+            if not is_lacking_here(error):
                 raise
             left_out = str(error)
             continue
@@ -188,7 +188,7 @@ def _check(connection, member, report):
         try:
             member.table(_printable(name), count(connection, name))
         except FAILURES as error:
-            if not _is_lacking_here(error):
+            if not is_lacking_here(error):
                 raise
             member.table(_printable(name), None)
             report.note("%s: table %s was not counted: %s" % (member.name, _printable(name), error))
@@ -204,7 +204,7 @@ def foreign_key_violations(connection):
     try:
         return sum(1 for _row in connection.execute("PRAGMA foreign_key_check"))
     except sqlite3.OperationalError as error:
-        if "foreign key mismatch" in str(error) or _is_lacking_here(error):
+        if "foreign key mismatch" in str(error) or is_lacking_here(error):
             return None
         raise
 
@@ -242,7 +242,8 @@ def _module(sql):
     return rest[after + 7 :].split("(")[0].strip().lower() if after >= 0 else "unknown"
 
 
-def _is_lacking_here(error):
+def is_lacking_here(error):
+    """Whether SQLite failed at what an application brings itself: collations, functions, modules."""
     return any(each in str(error) for each in _OURS)
 
 
