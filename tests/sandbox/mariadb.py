@@ -21,14 +21,14 @@ SETTINGS = (
     "--skip-networking", "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=64M",
     "--innodb-log-file-size=8M", "--performance-schema=off", "--character-set-server=utf8mb4",
     "--default-time-zone=+00:00", "--skip-name-resolve")
-BINARY = ("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "bit", "geometry")
+BINARY = ("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "geometry")
 NUMBERS = ("tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "float", "double", "year")
 ROWS_PER_INSERT = 100
 
 
 class Column(NamedTuple):
     name: str
-    kind: str  # number, text or binary
+    kind: str  # number, bits, text or binary
 
 
 class MariaDB:
@@ -62,17 +62,13 @@ class MariaDB:
             complete.touch()
         server.launch([
             self._programs["mariadbd"], "--no-defaults", f"--datadir={server.data}", f"--socket={self.socket}",
-            f"--pid-file={server.folder}/my.pid", *SETTINGS, *as_root], self._answers)
+            f"--pid-file={server.folder}/my.pid", *SETTINGS, *as_root], lambda: accepts(self.socket))
         self._client(None, f"CREATE USER IF NOT EXISTS {READER}@localhost; "
                            f"ALTER USER {READER}@localhost IDENTIFIED BY '{self._password}'; "
                            f"GRANT SELECT, SHOW VIEW, TRIGGER ON *.* TO {READER}@localhost")
 
     def stop(self) -> None:
         self._server.stop()
-
-    def _answers(self) -> bool:
-        with socket.socket(socket.AF_UNIX) as one:
-            return one.connect_ex(str(self.socket)) == 0
 
     def login(self, database: str) -> dict[str, Any]:
         return {"unix_socket": str(self.socket), "user": READER, "password": self._password, "database": database}
@@ -188,7 +184,7 @@ class MariaDB:
             f" table_schema = '{database}' AND table_name = X'{table.encode().hex()}' ORDER BY ordinal_position"))
         columns = (line.split("\t") for line in found.decode().splitlines())
         return [Column(bytes.fromhex(name).decode(),
-                       "binary" if kind in BINARY else "number" if kind in NUMBERS else "text")
+                       "binary" if kind in BINARY else "number" if kind in NUMBERS else "bits" if kind == "bit" else "text")
                 for name, kind in columns]
 
     def _inserts(self, database: str, table: str, write: Callable[[Column, bytes], bytes]) -> Iterator[bytes]:
@@ -203,6 +199,12 @@ class MariaDB:
             yield head.encode() + b",\n".join(values) + b";\n"
 
 
+def accepts(path: Path) -> bool:
+    """Whether a server takes connections there."""
+    with socket.socket(socket.AF_UNIX) as one:
+        return one.connect_ex(str(path)) == 0
+
+
 def _quoted(name: str) -> str:
     return "`{}`".format(name.replace("`", "``"))
 
@@ -210,7 +212,7 @@ def _quoted(name: str) -> str:
 def _in_hex(column: Column) -> str:
     """No value has to be read from text: all of them come as the hex of their bytes."""
     name = _quoted(column.name)
-    if column.kind == "binary":
+    if column.kind in ("binary", "bits"):
         return f"HEX(CAST({name} AS BINARY))"
     return f"HEX(CONVERT({name} USING utf8mb4))"
 
@@ -219,7 +221,7 @@ def _writer(damage: str) -> Callable[[Column, bytes], bytes]:
     def write(column: Column, value: bytes) -> bytes:
         if column.kind == "number":
             return value
-        if column.kind == "binary" and damage != "binary":
+        if column.kind == "bits" or (column.kind == "binary" and damage != "binary"):
             return b"X'" + value.hex().encode() + b"'"
         body = value.rstrip(b"\\")
         end = value[len(body):]

@@ -67,7 +67,7 @@ FROM seq_1_to_1500 WHERE seq <= 1200 + @seed MOD 300;
 INSERT INTO products
 SELECT seq, CONCAT('Product № ', seq, IF(seq MOD 50 = 0, ' \\', '')), (1 + (seq * 37) MOD 9900) / 100 + 0.01,
        ELT(1 + seq MOD 3, 'plain', 'it''s', 'a,b'), seq MOD 8,
-       IF(seq MOD 3 = 0, JSON_OBJECT('tags', JSON_ARRAY('new', 'tab\tinside'), 'path', 'back\\slash'), NULL),
+       IF(seq MOD 3 = 0, JSON_OBJECT('tags', JSON_ARRAY('new', 'größe'), 'weight', seq / 3), NULL),
        IF(seq MOD 2 = 0, seq / 3, NULL)
 FROM seq_1_to_300;
 

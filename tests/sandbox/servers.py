@@ -137,7 +137,9 @@ def run(command: list[str], content: bytes = b"", target: Path | None = None, gz
 
 
 def _last_words(output: bytes) -> str:
-    return "\n".join(output.decode(errors="replace").strip().splitlines()[-8:])
+    """Where it went wrong stands on the first line or the last ones."""
+    lines = output.decode(errors="replace").strip().splitlines()
+    return "\n".join(lines if len(lines) < 9 else [*lines[:2], "...", *lines[-6:]])
 
 
 def squeeze(source: Path, target: Path) -> None:
