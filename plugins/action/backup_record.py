@@ -21,6 +21,10 @@ ARGUMENT_SPEC = {
     "run": {"type": "dict"},
     "check": {"type": "dict"},
     "fetch": {"type": "dict"},
+    "verify": {"type": "dict"},
+    "drill": {"type": "dict"},
+    "proof": {"type": "dict"},
+    "drill_choice": {"type": "dict"},
 }
 
 
@@ -37,7 +41,7 @@ class ActionModule(ActionBase):
         record = _records.make_record(
             host,
             format_time(datetime.now(timezone.utc)),
-            **{key: options[key] for key in ("provider", "source", "task", "run", "check", "fetch")}
+            **{key: options[key] for key in ARGUMENT_SPEC if key not in ("dest", "name")}
         )
         path = _records.record_path(options["dest"], options["name"] or host)
         try:

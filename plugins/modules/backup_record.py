@@ -14,7 +14,8 @@ author:
   - Restorable Backups contributors (@restorable)
 description:
   - Turns the results of M(restorable.backups.backup_task), M(restorable.backups.backup_run),
-    M(restorable.backups.backup_check) and M(restorable.backups.backup_file_fetch) into one JSON record per host, in a folder on the controller.
+    M(restorable.backups.backup_check), M(restorable.backups.backup_file_fetch), M(restorable.backups.backup_file_verify) and
+    M(restorable.backups.backup_drill) into one JSON record per host, in a folder on the controller.
     M(restorable.backups.backup_report) merges any number of such records.
   - The file is replaced as a whole or not at all.
   - The role P(restorable.backups.protect#role) uses it for every host.
@@ -55,6 +56,22 @@ options:
     description:
       - The registered result of M(restorable.backups.backup_file_fetch).
       - That there is no good backup to fetch is an error, and pending while the O(task) was only just asked for.
+    type: dict
+  verify:
+    description:
+      - The registered result of M(restorable.backups.backup_file_verify) with O(ignore:fail_on_problem=false).
+      - Its problems count as violations.
+    type: dict
+  drill:
+    description:
+      - The registered result of M(restorable.backups.backup_drill) with O(ignore:fail_on_violation=false).
+      - Its violations count as those of the host.
+    type: dict
+  proof:
+    description: The newest proof of an earlier drill. It is recorded when O(drill) is skipped.
+    type: dict
+  drill_choice:
+    description: How the backup of O(drill) was chosen, for the record.
     type: dict
 attributes:
   action:
@@ -197,6 +214,17 @@ record:
       returned: always
       type: dict
       sample: {"backup_id": "42", "changed": true, "dest": "/srv/fetched/shop.tar", "sha256": "9f86d0...", "size_bytes": 73728}
+    verify:
+      description: What reading the fetched file found; null when that step did not run or failed.
+      returned: always
+      type: dict
+      sample: {"dumps": 1, "plain_bytes": 1048576, "sha256": "9f86d0...", "valid": true}
+    drill:
+      description:
+        - The newest drill. RV(ignore:fresh) tells whether it was made by this run. Null when there was none or the step failed.
+      returned: always
+      type: dict
+      sample: {"backup_id": "42", "fresh": true, "proven": true, "restore_seconds": 1.2, "rows": 12040, "when": "2026-01-02T03:04:05Z"}
     errors:
       description: Steps that failed, with RV(ignore:step), RV(ignore:code) and RV(ignore:message).
       returned: always

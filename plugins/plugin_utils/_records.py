@@ -60,9 +60,26 @@ class RecordError(Exception):
 # ---------------------------------------------------------------- making a record
 
 
-def make_record(host, when, provider=None, source=None, task=None, run=None, check=None, fetch=None):
-    """The record of one run for one host. task, run, check and fetch are results of the modules, None if not run."""
+def make_record(
+    host,
+    when,
+    provider=None,
+    source=None,
+    task=None,
+    run=None,
+    check=None,
+    fetch=None,
+    verify=None,
+    drill=None,
+    proof=None,
+    drill_choice=None,
+):
+    """The record of one run for one host. task to drill are results of the modules, None if not run.
+
+    ``proof`` is the newest earlier one, which counts while no drill is due; ``drill_choice`` says why this backup.
+    """
     task, run, check, fetch = _ran(task), _ran(run), _ran(check), _ran(fetch)
+    verify, drill = _ran(verify), _ran(drill)
     is_pending = _is_under_way(task, ("created", "pending")) or (
         _is_under_way(run, ("created", "running")) and (run.get("backup") or {}).get("status") != "ok"
     )
@@ -72,7 +89,14 @@ def make_record(host, when, provider=None, source=None, task=None, run=None, che
         fetch = None
     errors = [
         _error(step, result)
-        for step, result in (("task", task), ("run", run), ("check", check), ("fetch", fetch))
+        for step, result in (
+            ("task", task),
+            ("run", run),
+            ("check", check),
+            ("fetch", fetch),
+            ("verify", verify),
+            ("drill", drill),
+        )
         if result and _failed(result)
     ]
     judged = check if check and not _failed(check) else None
@@ -86,6 +110,7 @@ def make_record(host, when, provider=None, source=None, task=None, run=None, che
     if awaited and not any(v.get("code") == NO_BACKUPS for v in tolerated):
         message = _error("fetch", awaited)["message"]
         tolerated.append({"code": NO_BACKUPS, "series": None, "message": message, "observed": 0, "expected": 1})
+    violations += _broken(verify, "problems") + _broken(drill, "violations")
     newest = next((b for b in (judged or {}).get("backups") or [] if b.get("status") == "ok"), None)
 
     if errors:
@@ -95,7 +120,7 @@ def make_record(host, when, provider=None, source=None, task=None, run=None, che
     elif tolerated:
         status = PENDING
     else:
-        status = OK if judged else UNCHECKED
+        status = OK if judged or (drill and not _failed(drill)) else UNCHECKED
 
     return {
         "schema": RECORD_SCHEMA,
@@ -127,7 +152,50 @@ def make_record(host, when, provider=None, source=None, task=None, run=None, che
             "size_bytes": fetch.get("size_bytes"),
             "changed": bool(fetch.get("changed")),
         },
+        "verify": None if verify is None or _failed(verify) else {
+            "valid": verify.get("valid"),
+            "sha256": verify.get("sha256"),
+            "plain_bytes": verify.get("plain_bytes"),
+            "dumps": len(verify.get("contents") or []),
+        },
+        "drill": _drilled(drill, proof, drill_choice),
         "errors": errors,
+    }
+
+
+def _broken(result, key):
+    """What a file or a drill breaks, as violations of the host."""
+    found = [] if result is None or _failed(result) else result.get(key) or []
+    return [
+        {
+            "code": one.get("code"),
+            "series": None,
+            "message": one.get("message"),
+            "observed": one.get("observed"),
+            "expected": one.get("expected"),
+        }
+        for one in found
+    ]
+
+
+def _drilled(drill, earlier, choice):
+    """What is known of the newest drill: of this run, or of an earlier one whose proof still counts."""
+    fresh = drill is not None and not _failed(drill)
+    proof = (drill.get("proof") if fresh else earlier) or None
+    if proof is None:
+        return None
+    return {
+        "fresh": fresh,
+        "proven": proof.get("proven"),
+        "when": proof.get("when"),
+        "backup_id": proof.get("backup_id"),
+        "file_sha256": (proof.get("file") or {}).get("sha256"),
+        "rows": sum(one.get("rows") or 0 for one in proof.get("restored") or []),
+        "restore_seconds": (proof.get("timings") or {}).get("restore"),
+        "sequence": proof.get("sequence"),
+        "proof_sha256": proof.get("sha256"),
+        "proof_path": drill.get("proof_path") if fresh else None,
+        "choice": choice if fresh else None,
     }
 
 
@@ -185,6 +253,8 @@ def _timeless(record):
     kept["violations"] = [(v.get("code"), v.get("series")) for v in record.get("violations") or []]
     kept["pending"] = [(v.get("code"), v.get("series")) for v in record.get("pending") or []]
     kept["errors"] = [(e.get("step"), e.get("code")) for e in record.get("errors") or []]
+    kept["verify"] = record.get("verify")
+    kept["drill"] = {key: (record.get("drill") or {}).get(key) for key in ("proven", "backup_id", "file_sha256", "rows")}
     kept["task"] = (record.get("task") or {}).get("action")
     kept["run"] = (record.get("run") or {}).get("action")
     kept["newest"] = (record.get("newest_backup") or {}).get("id")
@@ -327,7 +397,7 @@ def _is_outdated(record, now, max_age):
 def table(report):
     """The report as aligned lines for a terminal: a row per host, then violations and errors in words."""
     now = parse_time(report["when"])
-    rows = [("HOST", "SOURCE", "STATUS", "ASKED", "NEWEST GOOD BACKUP", "AGE", "SIZE", "SERIES", "CHECKED")]
+    rows = [("HOST", "SOURCE", "STATUS", "ASKED", "NEWEST GOOD BACKUP", "AGE", "SIZE", "SERIES", "PROVEN", "CHECKED")]
     remarks = []
     outdated = {(item["host"], item["source"]): item["message"] for item in report["outdated"]}
     for record in report["records"]:
@@ -343,6 +413,7 @@ def table(report):
                 _age(newest.get("created_at"), now),
                 format_size(newest["size_bytes"]) if newest.get("size_bytes") else None,
                 len(record.get("series") or []),
+                _proven(record.get("drill"), now),
                 _age(record.get("when"), now, " ago"),
             )
         )
@@ -370,6 +441,12 @@ def table(report):
     if counts["outdated"]:
         lines[-1] += "; %d of them outdated" % counts["outdated"]
     return lines
+
+
+def _proven(drill, now):
+    if not drill:
+        return None
+    return (_age(drill.get("when"), now, " ago") or "yes") if drill.get("proven") else "no"
 
 
 def _age(moment, now, suffix=""):
