@@ -40,7 +40,7 @@ def order(tmp_path, storage):
             "rate": None,
             "seconds": None,
             "workers": 3,
-            "timeout": 5,
+            "timeout": 60,
             "tries": 3,
             "validate_certs": True,
             "ca_data": None,

@@ -30,11 +30,18 @@ PARTS = [NOISE.getrandbits(8 * size).to_bytes(size, "big") for size in (300000, 
 WHOLE = b"".join(PARTS)
 
 
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    # Where all come at once, nobody's connection is to be tried again after a second.
+    request_queue_size = 128
+
+
 class FakeStorage:
     """``contents`` maps a path to bytes. ``faults`` maps a path to a list of dicts, one used up per request; keys:
 
     status, body, kind (content type), location, cut (bytes after which the connection ends), stall (the same, but it
-    stays open), length (announce another one), no_ranges, no_length, chunked, etag, delay (seconds between blocks).
+    stays open), length (announce another one), no_ranges, no_length, chunked, etag, delay (seconds between blocks),
+    meanwhile (called once some bytes are sent and more are to come).
     """
 
     def __init__(self):
@@ -52,8 +59,7 @@ class FakeStorage:
             def log_message(self, *args):
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server = Server(("127.0.0.1", 0), Handler)
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 
     def close(self):
@@ -115,17 +121,20 @@ class FakeStorage:
         try:
             for place in range(0, min(limit, len(body)), block):
                 piece = body[place : min(place + block, limit)]
+                # Before they go out: whoever has them may ask how many there were.
+                request["sent"] += len(piece)
                 if fault.get("chunked"):
                     handler.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
                 else:
                     handler.wfile.write(piece)
-                request["sent"] += len(piece)
                 if fault.get("delay"):
                     time.sleep(fault["delay"])
+                if place == 0 and "meanwhile" in fault:
+                    fault["meanwhile"]()
             if fault.get("chunked"):
                 handler.wfile.write(b"0\r\n\r\n")
             if "stall" in fault:
-                self.released.wait(20)
+                self.released.wait(120)
         except OSError:
             pass
 

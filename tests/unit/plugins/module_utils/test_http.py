@@ -499,6 +499,11 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
+class Server(HTTPServer):
+    # All threads may knock before the first is let in: a connection that finds no place is tried again a second later.
+    request_queue_size = 128
+
+
 @pytest.fixture(autouse=True)
 def no_proxy_in_between(monkeypatch):
     for name in ("http_proxy", "https_proxy", "all_proxy", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
@@ -508,7 +513,7 @@ def no_proxy_in_between(monkeypatch):
 
 @pytest.fixture
 def server():
-    server = HTTPServer(("127.0.0.1", 0), Handler)
+    server = Server(("127.0.0.1", 0), Handler)
     server.seen = []
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
@@ -521,7 +526,7 @@ def server():
 
 def real_client(url, **settings):
     settings.setdefault("retries", 0)
-    return http.HttpClient(url, ("Authorization", "Bearer tok"), headers={"X-Account": "7"}, timeout=5, **settings)
+    return http.HttpClient(url, ("Authorization", "Bearer tok"), headers={"X-Account": "7"}, timeout=60, **settings)
 
 
 def test_what_is_really_sent(server, monkeypatch, tmp_path):

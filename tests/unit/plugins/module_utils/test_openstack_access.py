@@ -20,6 +20,10 @@ import time
 from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import keystoneauth1.identity
+import keystoneauth1.loading
+import keystoneauth1.session
+import openstack.config
 import pytest
 from ansible_collections.restorable.backups.plugins.module_utils._errors import (
     ApiError,
@@ -36,6 +40,9 @@ from ansible_collections.restorable.backups.plugins.module_utils._providers._ope
     endpoint_of,
 )
 
+# What ansible-test runs in a fork per test finds this loaded: that takes half a second, sixty times over.
+LOADED = (keystoneauth1.identity, keystoneauth1.loading, keystoneauth1.session, openstack.config)
+
 PASSWORD = "correct-horse"
 ENDPOINTS = [
     ("database", "public", "RegionOne", "http://127.0.0.1:8779/v1.0/p1"),
@@ -49,6 +56,8 @@ class Keystone:
 
     def __init__(self):
         self.calls, self.bodies, self.status, self.redirect, self.delay = [], [], 201, None, 0.0
+        self.talking = threading.Event()
+        self.talking.set()
         self.authorizations, self.retry_after = [], {}
         self.seconds, self.skew, self.issued, self.endpoints = 3600, 0, True, ENDPOINTS
         keystone = self
@@ -81,6 +90,7 @@ class Keystone:
                 keystone.authorizations.append(self.headers["Authorization"])
                 keystone.bodies.append(json.loads(body))
                 time.sleep(keystone.delay)
+                keystone.talking.wait(120)
                 if keystone.redirect:
                     self.reply(302, {}, Location=keystone.redirect)
                 elif keystone.status != 201:
@@ -169,7 +179,7 @@ class World:
     def access(self, private=True, **given):
         names = ("cloud", "auth", "auth_type", "region_name", "interface", "ca_path", "client_cert", "client_key")
         params = dict.fromkeys(names)
-        params.update(validate_certs=True, api_timeout=5.0, api_retries=0, allow_http=False)
+        params.update(validate_certs=True, api_timeout=60.0, api_retries=0, allow_http=False)
         params.update(given)
         around = Surroundings(
             environment=self.environment, private_dir=self.private_dir if private else None, hide=self.hidden.append
@@ -465,11 +475,11 @@ def test_no_connection(world):
 
 
 def test_a_timeout_is_obeyed(world):
-    world.keystone.delay = 2
-    began = time.time()
+    # No word before the client has given up: no clock is needed to tell, and loading the library may take its time.
+    world.keystone.talking.clear()
     with pytest.raises(UnavailableError, match="did not answer in time"):
         world.access(auth=world.auth(), api_timeout=0.3).header()
-    assert time.time() - began < 1.5
+    world.keystone.talking.set()
 
 
 def test_a_certificate_that_is_not_accepted(world):

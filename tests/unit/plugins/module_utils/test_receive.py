@@ -15,6 +15,7 @@ import signal
 import socket
 import stat
 import tarfile
+import threading
 import time
 
 import pytest
@@ -111,7 +112,8 @@ def test_a_connection_that_breaks_is_resumed(order, storage, tmp_path):
 
 def test_a_stalled_connection_is_resumed(order, storage, tmp_path):
     storage.faults["/part-1"] = [{"stall": 150000}]
-    receive(order(timeout=0.3))
+    # On a busy machine every connection may be late.
+    receive(order(timeout=0.3, tries=50))
     assert (tmp_path / "out.tar").read_bytes() == WHOLE
 
 
@@ -325,29 +327,69 @@ def test_nothing_at_all_is_no_backup(order, storage, tmp_path):
     assert left_behind(tmp_path) == []
 
 
-def test_slices(order, storage, tmp_path):
-    storage.always = {"delay": 0.02}
-    states = [receive(order(seconds=0.1))["state"]]
-    while states[-1] != "done":
-        states.append(receive(order(seconds=0.1, first=False))["state"])
-        assert len(states) < 50
-    assert len(states) > 2
+def test_slices(order, storage, tmp_path, monkeypatch):
+    """Each brings a third of a part at most, and none what another one has brought."""
+    monkeypatch.setattr(transfer_module, "_GRACE", 0.05)
+    storage.always = {"stall": 100000}
+    answers = [receive(order(seconds=0.1))]
+    while answers[-1]["state"] != "done":
+        answers.append(receive(order(seconds=0.1, first=False)))
+        assert len(answers) < 500
+    assert len(answers) > 2
     assert (tmp_path / "out.tar").read_bytes() == WHOLE
-    assert storage.served < 2 * len(WHOLE)
+    assert sum(answer["received"] for answer in answers) == len(WHOLE)
 
 
-def test_a_slice_does_not_end_in_what_cannot_be_resumed(order, storage):
-    storage.always = {"delay": 0.02, "no_ranges": True}
-    answer = receive(order(seconds=0.05))
-    assert all(part["have"] in (0, part["size"]) for part in answer["parts"])
-    assert any(part["have"] for part in answer["parts"])
+class Clock:
+    """The clock of a transfer. It stands still until ``jump``: no slice is over before what is to come first."""
+
+    def __init__(self):
+        self.seconds = 1000.0
+
+    def monotonic(self):
+        return self.seconds
+
+    def jump(self):
+        self.seconds += 1000.0
 
 
-def test_a_slice_ends_while_the_storage_is_silent(order, storage):
+@pytest.fixture
+def slice_clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(transfer_module, "time", clock)
+    return clock
+
+
+def test_a_slice_does_not_end_in_what_cannot_be_resumed(order, storage, slice_clock):
+    storage.always = {"no_ranges": True, "meanwhile": slice_clock.jump}
+    answer = receive(order(seconds=0.05, workers=1))
+    assert [part["have"] for part in answer["parts"]] == [len(PARTS[0]), 0, 0]
+
+
+def test_a_slice_ends_while_the_storage_is_silent(order, storage, slice_clock, monkeypatch):
     storage.faults["/part-0"] = [{"stall": 100000}]
+    monkeypatch.setattr(transfer_module, "_GRACE", 0.05)
+    read_into, abort = storage_module.Body.read_into, transfer_module.Transfer._abort
+    counts, silent = [], threading.Event()
+
+    def counted(body, view):
+        if sum(counts) == 100000:
+            # From here on it waits for what does not come.
+            slice_clock.jump()
+            silent.set()
+        counts.append(read_into(body, view))
+        return counts[-1]
+
+    def not_too_soon(*arguments):
+        assert silent.wait(60)
+        abort(*arguments)
+
+    monkeypatch.setattr(storage_module.Body, "read_into", counted)
+    monkeypatch.setattr(transfer_module.Transfer, "_abort", not_too_soon)
     begun = time.monotonic()
-    answer = receive(order(1, seconds=0.2, timeout=15))
-    assert time.monotonic() - begun < 5
+    answer = receive(order(1, seconds=0.2, timeout=120))
+    # Far less than the storage and the patience with it would last.
+    assert time.monotonic() - begun < 60
     assert (answer["state"], answer["have"]) == ("progress", 100000)
 
 
@@ -526,9 +568,10 @@ def test_another_run_at_work_is_respected(order, tmp_path, monkeypatch):
 
 def test_another_run_between_two_slices_is_waited_for_and_then_replaced(order, storage, tmp_path, monkeypatch):
     storage.faults["/part-0"] = [{"cut": 100000}, {"status": 403}]
+    # From before the first run has rested: how long this machine takes is no part of its absence.
+    sleep = no_time(monkeypatch)
     receive(order())
     slept = []
-    sleep = no_time(monkeypatch)
     answer = _receive.receive(
         order(run="run-2"), lambda path, is_folder: None, sleep=lambda seconds: (slept.append(seconds), sleep(seconds))
     )
@@ -749,7 +792,6 @@ def test_a_proxy_of_the_environment_is_used(order, storage, monkeypatch, tmp_pat
 def test_a_certificate_that_does_not_verify(order):
     """A server that talks no TLS at all is told apart from one whose certificate is refused; neither is believed."""
     listener = socket.create_server(("127.0.0.1", 0))
-    import threading
 
     def answer_plainly():
         for _try in range(3):
