@@ -99,7 +99,7 @@ def _digest_or_none(proof):
 
 def folder_for(proof_dir, source):
     """The folder of a source's proofs. No source, however odd its name, leaves ``proof_dir``."""
-    name = quote(str(source), safe=" @+=,")
+    name = quote(str(source), safe="")
     return os.path.join(os.path.abspath(proof_dir), "%2E" + name[1:] if name.startswith(".") else name)
 
 

@@ -1,0 +1,330 @@
+# Copyright (c) 2026, Restorable Backups contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""backup_drill: what is asserted, what is an error and what a violation, what is always cleaned up. The engine is a stand-in."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from ansible_collections.restorable.backups.plugins.module_utils._archive import _formats
+from ansible_collections.restorable.backups.plugins.module_utils._engines import EngineError
+from ansible_collections.restorable.backups.plugins.module_utils._errors import BackupError, OptionError
+from ansible_collections.restorable.backups.plugins.module_utils._operations import drill
+from ansible_collections.restorable.backups.plugins.module_utils._proof import chain_problems
+
+DUMP = b"words\npublic.customers 7\npublic.order 3\n"
+
+
+class Words:
+    """A format for these tests: a line for each table, with its number of rows."""
+
+    FORMAT = "words"
+
+    @staticmethod
+    def matches(head, name):
+        return head.startswith(b"words\n")
+
+    @staticmethod
+    def read(stream, member, report):
+        member.engine = "postgresql"
+        for line in stream.read(len(stream.peek(4096))).decode().splitlines()[1:]:
+            if line == "damaged":
+                report.problem("bad_structure", "is damaged", member.name, 6)
+                return
+            name, _space, rows = line.partition(" ")
+            member.table(name, int(rows))
+
+
+class Engine:
+    """Restores such dumps into a dict. ``trouble`` maps the name of a method to the error that it raises."""
+
+    users = ()
+    trouble: dict = {}
+    made: list = []
+    lives = None
+    sums: dict = {}
+
+    def __init__(self, scratch, settings):
+        self.scratch, self.settings, self.rows, self.calls = scratch, settings, {}, []
+        self.left_out = ["owners"]
+        Engine.made.append(self)
+
+    def _step(self, name):
+        self.calls.append(name)
+        if name in self.trouble:
+            raise self.trouble[name]
+
+    def choose(self, member):
+        self._step("choose")
+        return {"server_version": "15.4", "bin_dir": "/usr/lib/words"}
+
+    def start(self):
+        self._step("start")
+        assert os.path.isdir(self.scratch.path)
+
+    def restore(self, job):
+        self._step("restore")
+        with job.open() as stream:
+            lines = stream.read(len(stream.peek(4096))).decode().splitlines()[1:]
+        self.rows = {(None, line.split(" ")[0]): int(line.split(" ")[1]) for line in lines}
+
+    def counts(self):
+        self._step("counts")
+        return self.rows
+
+    def query(self, sql, database=None):
+        self._step("query")
+        return {"one": [["7"]], "two": [["a", None], ["b", "t"]], "nothing": []}[sql]
+
+    def checksum(self, table, database=None):
+        return "sum of %s" % table
+
+    def version(self):
+        return "15.5"
+
+    def stop(self):
+        self._step("stop")
+
+    @classmethod
+    def live(cls, scratch, settings, login):
+        cls.login = login
+        return Live(cls.lives)
+
+
+class Live:
+    def __init__(self, rows):
+        self._rows = rows
+
+    def counts(self):
+        return self._rows
+
+    def checksum(self, table, database=None):
+        return Engine.sums.get(table, "sum of %s" % table)
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.setattr(_formats, "READERS", (Words,))
+    monkeypatch.setattr(drill, "ENGINES", {"postgresql": Engine})
+    monkeypatch.setattr(drill, "_service_user", lambda kind: None)
+    monkeypatch.setattr(Engine, "trouble", {})
+    monkeypatch.setattr(Engine, "made", [])
+    monkeypatch.setattr(Engine, "lives", None)
+    monkeypatch.setattr(Engine, "sums", {})
+    scratch = tmp_path / "s"
+    scratch.mkdir()
+    # A socket's path is short; that of pytest's folders is not.
+    monkeypatch.chdir(tmp_path)
+
+    def call(content=DUMP, check_mode=False, **params):
+        (tmp_path / "shop.dump").write_bytes(content)
+        given = {name: about.get("default") for name, about in drill.SPEC["argument_spec"].items()}
+        given.update(path=[str(tmp_path / "shop.dump")], fail_on_violation=False)
+        given.update(params)
+        try:
+            return drill.run(given, check_mode, clock=drill.time)
+        finally:
+            for engine in Engine.made:
+                if engine.scratch is not None:
+                    assert engine.calls[-1] == "stop"
+                    assert not os.path.exists(engine.scratch.path)
+
+    return call
+
+
+def codes(result):
+    return [violation["code"] for violation in result["violations"]]
+
+
+def test_a_backup_that_comes_back_whole_is_proven(run):
+    result = run()
+    assert result["proven"] and not result["violations"] and result["changed"] is False
+    (restored,) = result["restored"]
+    assert restored["tables"] == [
+        {"database": None, "name": "public.customers", "rows": 7},
+        {"database": None, "name": "public.order", "rows": 3},
+    ]
+    assert (restored["rows"], restored["server_version"], restored["left_out"]) == (10, "15.5", ["owners"])
+    assert restored["asserted"] == [{"what": "counts equal those of the file", "held": True}]
+    assert set(result["timings"]) == {"verify", "start", "restore", "assert", "total"}
+    assert result["proof"]["proven"] and result["proof_path"] is None
+
+
+def test_a_damaged_file_is_not_restored(run):
+    result = run(b"words\ndamaged\n")
+    assert codes(result) == ["file_invalid"] and not result["proven"] and not Engine.made
+    assert result["violations"][0]["observed"] == "bad_structure"
+    assert run(b"words\ndamaged\n", fail_on_violation=True)["failed"]
+
+
+@pytest.mark.parametrize(
+    "restored, code",
+    [
+        ({(None, "public.customers"): 6, (None, "public.order"): 3}, "count_mismatch"),
+        ({(None, "public.customers"): 7}, "table_missing"),
+    ],
+)
+def test_rows_that_do_not_come_back_are_noticed(run, monkeypatch, restored, code):
+    monkeypatch.setattr(Engine, "counts", lambda self: restored)
+    assert codes(run()) == [code]
+    assert run(expect_counts=False)["proven"]
+
+
+@pytest.mark.parametrize(
+    "code, violation",
+    [("restore_failed", "restore_failed"), ("unsafe", "unsafe"), ("unsupported", "restore_failed")],
+)
+def test_what_the_restore_says_of_the_backup_is_a_violation(run, monkeypatch, code, violation):
+    monkeypatch.setattr(Engine, "trouble", {"restore": EngineError(code, "psql: ERROR at line 7")})
+    result = run()
+    assert codes(result) == [violation] and "line 7" in result["violations"][0]["message"]
+
+
+@pytest.mark.parametrize("step", ["choose", "start", "restore", "counts"])
+@pytest.mark.parametrize("code", ["no_engine", "engine_too_old", "no_space", "start_failed", "server_died"])
+def test_what_speaks_of_the_host_proves_nothing_and_fails(run, monkeypatch, step, code):
+    monkeypatch.setattr(Engine, "trouble", {step: EngineError(code, "not today")})
+    with pytest.raises(BackupError) as caught:
+        run()
+    assert caught.value.code == code
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, MemoryError])
+def test_everything_is_cleaned_up_whatever_happens(run, monkeypatch, error):
+    monkeypatch.setattr(Engine, "trouble", {"restore": error()})
+    with pytest.raises(error):
+        run()
+    assert "stop" in Engine.made[0].calls
+
+
+@pytest.mark.parametrize(
+    "query, code",
+    [
+        ({"sql": "one", "expect": 7}, None),
+        ({"sql": "one", "expect": "7"}, None),
+        ({"sql": "one", "expect": [7]}, None),
+        ({"sql": "one", "expect": 8}, "query_mismatch"),
+        ({"sql": "one", "min": 7.0, "max": 7.0}, None),
+        ({"sql": "one", "min": 8.0}, "query_mismatch"),
+        ({"sql": "one", "max": 6.0}, "query_mismatch"),
+        ({"sql": "two", "expect": [["a", None], ["b", True]]}, None),
+        ({"sql": "two", "min": 1.0}, "query_mismatch"),
+        ({"sql": "nothing", "expect": []}, None),
+        ({"sql": "nothing", "min": 0.0}, "query_mismatch"),
+    ],
+)
+def test_queries(run, query, code):
+    result = run(queries=[dict({"database": None, "expect": None, "min": None, "max": None}, **query)])
+    assert codes(result) == ([] if code is None else [code])
+    assert result["restored"][0]["asserted"][-1] == {"what": "query: " + query["sql"], "held": code is None}
+
+
+def test_a_query_that_fails_is_a_violation(run, monkeypatch):
+    monkeypatch.setattr(Engine, "trouble", {"query": EngineError("query_failed", "cannot execute INSERT")})
+    query = {"sql": "INSERT", "database": None, "expect": 1, "min": None, "max": None}
+    assert codes(run(queries=[query])) == ["query_failed"]
+
+
+def test_tables_rows_and_time(run):
+    assert run(tables=["customers"], min_rows={"order": 3}, max_restore_seconds=600.0)["proven"]
+    result = run(tables=["orders"], min_rows={"order": 4}, max_restore_seconds=0.0)
+    assert codes(result) == ["missing_table", "too_few_rows", "too_slow"]
+    assert not result["proven"]
+
+
+# -- the live database -------------------------------------------------------------------------------------------------
+
+
+def compare(**options):
+    given = dict.fromkeys(drill.SPEC["argument_spec"]["compare"]["options"])
+    given.update(mode="counts", tolerance=0)
+    given.update(options)
+    return given
+
+
+SAME = {(None, "public.customers"): 7, (None, "public.order"): 3}
+
+
+@pytest.mark.parametrize(
+    "lives, options, code",
+    [
+        (SAME, {}, None),
+        ({("shop", "public.customers"): 7, ("shop", "public.order"): 3}, {}, None),
+        (dict(SAME, **{}), {"mode": "checksum"}, None),
+        ({(None, "public.customers"): 9, (None, "public.order"): 3}, {}, "live_mismatch"),
+        ({(None, "public.customers"): 9, (None, "public.order"): 3}, {"tolerance": 2}, None),
+        ({(None, "public.customers"): 9, (None, "public.order"): 3}, {"tables": ["order"]}, None),
+        ({(None, "public.customers"): 7}, {}, "live_mismatch"),
+        ({(None, "public.customers"): 7, (None, "public.order"): 3, (None, "public.new"): 1}, {}, "live_mismatch"),
+        ({(None, "public.customers"): 7, (None, "public.order"): 3, (None, "public.new"): 0}, {}, None),
+        (SAME, {"tables": ["nothing"]}, "missing_table"),
+    ],
+)
+def test_the_live_database_is_the_measure(run, monkeypatch, lives, options, code):
+    monkeypatch.setattr(Engine, "lives", lives)
+    assert codes(run(compare=compare(**options))) == ([] if code is None else [code])
+
+
+def test_other_content_is_found_by_checksum_only(run, monkeypatch):
+    monkeypatch.setattr(Engine, "lives", SAME)
+    monkeypatch.setattr(Engine, "sums", {"public.order": "another sum"})
+    assert run(compare=compare())["proven"]
+    result = run(compare=compare(mode="checksum", login_host="db", login_user="reader", login_password="secret-word"))
+    assert codes(result) == ["checksum_mismatch"]
+    assert Engine.login["password"] == "secret-word" and "secret-word" not in repr(result)
+
+
+# -- proofs ------------------------------------------------------------------------------------------------------------
+
+
+def test_proofs_are_written_for_both_outcomes_and_form_a_chain(run, tmp_path):
+    place = str(tmp_path / "proofs")
+    proofs = [run(source="shop", backup_id=number, proof_dir=place)["proof"] for number in ("1", "2")]
+    proofs.append(run(b"words\ndamaged\n", source="shop", backup_id="3", proof_dir=place)["proof"])
+    assert [proof["proven"] for proof in proofs] == [True, True, False]
+    assert chain_problems(proofs) == []
+    assert proofs[0]["file"]["names"] == ["shop.dump"] and len(proofs[0]["file"]["sha256"]) == 64
+    assert len(list((tmp_path / "proofs" / "shop").glob("*.json"))) == 3
+
+
+def test_check_mode_says_what_would_be_done_and_does_nothing(run, tmp_path):
+    result = run(check_mode=True, source="shop", proof_dir=str(tmp_path / "proofs"))
+    (plan,) = result["plan"]
+    assert (plan["engine"], plan["server_version"], plan["tables"]) == ("postgresql", "15.4", 2)
+    assert "proven" not in result and not (tmp_path / "proofs").exists()
+    assert [engine.calls for engine in Engine.made] == [["choose"]]
+    assert codes(run(b"words\ndamaged\n", check_mode=True)) == ["file_invalid"]
+
+
+# -- options -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "params, option",
+    [
+        ({"path": ["/nonexistent"]}, "path"),
+        ({"parents": ["/nonexistent"]}, "parents"),
+        ({"engine": "redis"}, "engine"),
+        ({"member": "other"}, "member"),
+        ({"proof_dir": "/tmp/x"}, "proof_dir"),
+        ({"space_factor": -1.0}, "space_factor"),
+        ({"jobs": 0}, "jobs"),
+        ({"min_rows": {"a": "b"}}, "min_rows"),
+        ({"queries": [{"sql": "one", "database": None, "expect": None, "min": None, "max": None}]}, "queries"),
+        ({"queries": [{"sql": "one", "database": None, "expect": 1, "min": 1.0, "max": None}]}, "queries"),
+    ],
+)
+def test_bad_options_are_named(run, params, option):
+    with pytest.raises(OptionError) as caught:
+        run(**params)
+    assert caught.value.details["option"] == option
+    assert not Engine.made
+
+
+def test_too_little_space_is_said_before_anything_is_done(run):
+    with pytest.raises(BackupError, match="scratch_dir: .* free, and the drill may need") as caught:
+        run(space_factor=1e18)
+    assert caught.value.code == "no_space" and not Engine.made
