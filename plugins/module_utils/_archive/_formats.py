@@ -12,7 +12,7 @@ from . import mongodump, sqlite, xbstream
 # One stream each: FORMAT, matches(head, name) and read(stream, member, report). The strict ones come first.
 READERS = (xbstream, sqlite, mongodump, mongodump.Single)
 # Dumps of many files: classes with accepts(name), entry(name, stream) and finish().
-COLLECTIONS = (mongodump.MongoFolder,)
+COLLECTIONS = (mongodump.MongoFolder, rdb.AofFolder)
 
 
 def reader_of(head, name):
