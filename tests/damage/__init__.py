@@ -1,0 +1,4 @@
+# Copyright (c) 2026, Restorable Backups contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The damage gallery: backups by the real tools, and all the ways in which they break."""

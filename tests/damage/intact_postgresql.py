@@ -1,0 +1,194 @@
+# Copyright (c) 2026, Restorable Backups contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Intact backups of PostgreSQL by pg_dump, pg_dumpall and pg_basebackup, of every version that is here."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from .servers import PostgreSQL, ServerError
+from .shapes import (Core, Gzip, Opaque, PgCustom, PlainPostgresql, Squeezed, Stack, TreeTar, Zstd, read_folder,
+                     tree_as_tar)
+from .specimen import DATA, Shelf, Specimen, gem
+
+ROLES = 'CREATE ROLE app; CREATE ROLE "app owner"; CREATE ROLE reporting;'
+DATABASES = {
+    "empty": "", "one": "CREATE TABLE single (id integer PRIMARY KEY, t text); INSERT INTO single VALUES (1, 'one');",
+    "odd": "postgresql-odd.sql", "medium": "postgresql-medium.sql", "latin": "postgresql-latin.sql",
+    "raw": "postgresql-raw.sql",
+}
+ENCODINGS = {"latin": "LATIN1", "raw": "SQL_ASCII"}
+
+# What happened to the data before a backup was made that is whole in its form.
+CHANGES = {
+    "rows missing": 'DELETE FROM "order" WHERE id = 17',
+    "table missing": 'DROP TABLE "наименования"',
+    "text changed": "UPDATE texts SET v = 'shorT' WHERE id = 1",
+    "bytes changed": "UPDATE bytes SET b = set_byte(b, 3, 77) WHERE id = 7",
+    "backslash lost": r"UPDATE texts SET v = replace(v, '\\', '\') WHERE id = 7",
+    "old copy": "DELETE FROM events WHERE id > 300; DROP TABLE rooms; UPDATE areas SET height = 3 WHERE id = 200",
+    "large object changed": r"SELECT lo_put(77001, 4, '\x41')",
+    "large object missing": "SELECT lo_unlink(77002)",
+    "sequence behind": "SELECT setval('tickets', 4000)",
+    "view missing": "DROP VIEW cheap",
+    "index missing": "DROP INDEX order_lower",
+    "trigger missing": 'DROP TRIGGER stamp ON "order"',
+    "default changed": 'ALTER TABLE "order" ALTER "from" SET DEFAULT 8',
+    "constraint missing": "ALTER TABLE areas DROP CONSTRAINT areas_width_check",
+    "function changed": "CREATE OR REPLACE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+}
+# Those of every format; the others are of the plain one and of custom.
+COMMON = ("rows missing", "table missing", "text changed", "bytes changed", "old copy", "another database")
+
+
+def fill(server: PostgreSQL, thorough: bool) -> None:
+    server.sql(ROLES)
+    for name, content in {**DATABASES, **({"big": "postgresql-big.sql"} if thorough else {})}.items():
+        encoding = ENCODINGS.get(name, "UTF8")
+        server.sql(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'")
+        text = (DATA / content).read_text(encoding="utf-8") if content.endswith(".sql") else content
+        server.sql(("SET client_encoding = 'UTF8';\n" if encoding == "LATIN1" else "") + text, name)
+
+
+class Maker:
+    """Makes the backups of one server."""
+
+    def __init__(self, server: PostgreSQL, shelf: Shelf, newest: bool) -> None:
+        self.server, self.shelf, self.newest = server, shelf, newest
+        self.label = "" if newest else f"-{server.version}"
+
+    def dump(self, data: str, kind: str, *arguments: str, core: Core | None = None, suffix: str, tool: str = "pg_dump",
+             changes: tuple[str, ...] = (), live: bool = True, **facts: object) -> Specimen:
+        """One file by ``tool``, and those of changed data in the same way."""
+        file = f"{data}{suffix}"
+
+        def make(place: Path, database: str) -> Path:
+            words = ["-d", database] if tool == "pg_dump" else []
+            self.server.tool(tool, *words, *arguments, "-f", str(place / file))
+            return place
+
+        name = f"postgresql/{data}/{kind}{self.label}"
+        stack = Stack((), core or PlainPostgresql())
+        return self.shelf.put(name, format=kind + self.label, place=make(self.shelf.place(name), data), shape="file",
+                              live=self.server.login(data if tool == "pg_dump" else None) if live else None, stack=stack,
+                              changed=self.changed(name, data, changes, make), **facts)
+
+    def changed(self, name: str, data: str, changes: tuple[str, ...], make: Callable[[Path, str], Path]) -> dict[str, Path]:
+        """The backup again, each time after something happened to the data. The live database stays as it was."""
+        found = {}
+        for change in changes:
+            place = self.shelf.place(f"{name}~{change}")
+            if change == "another database":
+                found[change] = make(place, "one")
+                # Of one database under the name of another.
+                made = next(path for path in place.iterdir())
+                made.rename(place / made.name.replace("one", data))
+                continue
+            self.server.sql(f"ALTER DATABASE {data} RENAME TO kept")
+            try:
+                self.server.sql(f"CREATE DATABASE {data} TEMPLATE kept")
+                self.server.sql(CHANGES[change], data)
+                found[change] = make(place, data)
+            finally:
+                self.server.sql(f"DROP DATABASE IF EXISTS {data}")
+                self.server.sql(f"ALTER DATABASE kept RENAME TO {data}")
+        return found
+
+    def directory(self, data: str, kind: str, *arguments: str, changes: tuple[str, ...] = ()) -> Specimen:
+        """A folder of files."""
+        def make(place: Path, database: str) -> Path:
+            self.server.tool("pg_dump", "-d", database, "-Fd", "-j", "2", *arguments, "-f", str(place / f"{data}.dir"))
+            return place
+
+        name = f"postgresql/{data}/{kind}{self.label}"
+        return self.shelf.put(name, format=kind + self.label, place=make(self.shelf.place(name), data), shape="folder",
+                              live=self.server.login(data), member=member_of_directory, deep=True,
+                              changed=self.changed(name, data, changes, make))
+
+    def as_tar(self, of: Specimen, name: str, layers: tuple[object, ...] = ()) -> Specimen:
+        """A folder as one tar, with layers around it."""
+        def make(source: Path, target: Path) -> Path:
+            root = next(source.iterdir())
+            (target / "tar").write_bytes(stack.wrap(tree_as_tar(read_folder(root), root.name)))
+            return target
+
+        stack = Stack(tuple(layers), TreeTar(of.member))
+        changed = {change: make(place, self.shelf.place(f"{name}~{change}")) for change, place in of.changed.items()}
+        return self.shelf.put(name, format=name.split("/")[-1], place=make(of.place, self.shelf.place(name)), shape="file",
+                              live=of.live, stack=stack, changed=changed)
+
+    def base(self, kind: str, *arguments: str) -> Specimen:
+        """The whole server: tars and a manifest."""
+        name = f"postgresql/server/{kind}{self.label}"
+        place = self.shelf.place(name)
+        self.server.tool("pg_basebackup", "-D", str(place / "base"), "-c", "fast", "-N", *arguments)
+        return self.shelf.put(name, format=kind + self.label, place=place, shape="folder", live=self.server.login(),
+                              member=member_of_base)
+
+
+def member_of_directory(name: str) -> Stack:
+    if name.endswith(".gz"):
+        return Stack((Gzip(),), Opaque(False))
+    return Stack((), Opaque(False))
+
+
+def member_of_base(name: str) -> Stack:
+    # Sums in the manifest cover all files of the tars; a sum of its own covers the manifest.
+    return Stack((Gzip(),) if name.endswith(".gz") else (), Opaque(True))
+
+
+def build(server: PostgreSQL, shelf: Shelf, newest: bool) -> None:
+    """Everything of one server. Older versions get a choice."""
+    maker, thorough = Maker(server, shelf, newest), shelf.thorough
+    pg_restore = server.bin_dir / "pg_restore"
+    every = tuple(CHANGES) + ("another database",)
+    custom = PgCustom(pg_restore)
+
+    plain = maker.dump("odd", "plain", suffix=".sql", changes=every if newest else COMMON, deep=newest)
+    shelf.wrapped(plain, ".gz", (Gzip(),), deep=thorough)
+    maker.dump("odd", "custom", "-Fc", core=custom, suffix=".dump", changes=every if newest else COMMON)
+    folder = maker.directory("odd", "directory", changes=COMMON)
+    maker.dump("odd", "tar", "-Ft", core=TreeTar(member_of_directory), suffix=".tar", changes=COMMON)
+    maker.base("basebackup.gz", "-Ft", "-z", "-X", "fetch")
+    if not newest:
+        return
+
+    for data in ("empty", "one", "medium", "latin", "raw"):
+        dump = maker.dump(data, "plain", suffix=".sql", drilled=data != "raw")
+        maker.dump(data, "custom", "-Fc", core=custom, suffix=".dump", drilled=data in ("empty", "medium"))
+        if data in ("medium", "latin"):
+            shelf.wrapped(dump, ".gz", (Gzip(),))
+    shelf.wrapped(plain, ".many.gz", (Gzip(5),))
+    for layer in (Squeezed(".bz2"), Squeezed(".xz"), Zstd()):
+        shelf.wrapped(plain, layer.suffix, (layer,), drilled=False)
+    tar = shelf.wrapped(plain, ".gz.tar", gem("PostgreSQL.sql.gz"))
+    shelf.parts(tar, 4)
+    maker.dump("odd", "inserts", "--inserts", suffix=".sql", changes=COMMON, drilled=False)
+    maker.dump("odd", "create", "-C", "--clean", "--if-exists", suffix=".sql", changes=COMMON, drilled=False)
+    maker.dump("odd", "custom-0", "-Fc", "-Z0", core=PgCustom(pg_restore, checked=False), suffix=".dump", changes=COMMON)
+    maker.as_tar(folder, "postgresql/odd/directory.tar")
+    dumpall = maker.dump("all", "dumpall", suffix=".sql", tool="pg_dumpall", drilled=False)
+    shelf.wrapped(dumpall, ".gz", (Gzip(),), drilled=False)
+    if thorough:
+        maker.dump("odd", "no-owner", "--no-owner", "--no-acl", suffix=".sql")
+        maker.dump("odd", "many-inserts", "--column-inserts", "--rows-per-insert=100", suffix=".sql")
+        maker.dump("odd", "schema", "--schema-only", suffix=".sql", live=False)
+        for squeeze in ("lz4", "zstd"):
+            try:
+                maker.dump("odd", f"custom-{squeeze}", "-Fc", f"--compress={squeeze}",
+                           core=PgCustom(pg_restore, checked=False), suffix=".dump", changes=COMMON)
+            except ServerError as reason:
+                if "not support" not in str(reason):  # this pg_dump was built without it
+                    raise
+                shutil.rmtree(shelf.home / f"postgresql_odd_custom-{squeeze}", ignore_errors=True)
+        maker.directory("odd", "directory-0", "-Z0", changes=COMMON)
+        maker.as_tar(folder, "postgresql/odd/directory.tar.gz", (Gzip(),))
+        maker.directory("empty", "directory")
+        maker.base("basebackup", "-Ft", "-X", "fetch")
+        maker.base("basebackup-stream.gz", "-Ft", "-z", "-X", "stream")
+        big = maker.dump("big", "plain", suffix=".sql")
+        shelf.parts(shelf.wrapped(big, ".gz.tar", gem("PostgreSQL.sql.gz")), 3)
+        maker.dump("big", "custom", "-Fc", core=custom, suffix=".dump")
