@@ -7,10 +7,10 @@
 
 from __future__ import annotations
 
-from . import mongodump, sqlite, xbstream
+from . import mongodump, rdb, sqlite, xbstream
 
 # One stream each: FORMAT, matches(head, name) and read(stream, member, report). The strict ones come first.
-READERS = (xbstream, sqlite, mongodump, mongodump.Single)
+READERS = (xbstream, rdb, sqlite, mongodump, mongodump.Single)
 # Dumps of many files: classes with accepts(name), entry(name, stream) and finish().
 COLLECTIONS = (mongodump.MongoFolder, rdb.AofFolder)
 
