@@ -50,7 +50,7 @@ _LINE_BYTES = 8192
 _CAPTURE_BYTES = 256 * 1024 * 1024
 # A folder that was made but never marked: its maker was killed in between. Empty, so nothing can be lost.
 _UNMARKED_SECONDS = 3600
-_PR_SET_PDEATHSIG = 1
+_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
 _NO_SPACE = re.compile(r"No space left on device|Disk quota exceeded|[Dd]isk( is)? full|OS error 28\b|Errcode: 28\b|errno: 28\b")
 
 try:
@@ -413,6 +413,8 @@ class _Before:
             os.setgid(self._ids[1])
             os.setuid(self._ids[0])
         if _PRCTL is not None:
+            # Nothing that a dump may start gains rights by a set-user-id program.
+            _PRCTL(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
             # After the change of user, which clears it.
             _PRCTL(_PR_SET_PDEATHSIG, self._at_death, 0, 0, 0)
         if os.getppid() != self._parent:
