@@ -20,7 +20,7 @@ CREATE = "POST /stacks/UID/backups"
 def fetch(url):
     """(status, length of the body) of a URL taken as it is."""
     address = urlsplit(url)
-    link = http.client.HTTPConnection(address.netloc, timeout=10)
+    link = http.client.HTTPConnection(address.netloc, timeout=60)
     try:
         link.request("GET", f"{address.path}?{address.query}")
         answer = link.getresponse()

@@ -47,7 +47,7 @@ class Handler(BaseHTTPRequestHandler):
         """Be a proxy: join the two connections until one of them ends."""
         self.server.seen.append(f"CONNECT {self.path}")
         host, _colon, port = self.path.partition(":")
-        with socket.create_connection(("127.0.0.1", int(port)), timeout=5) as other:
+        with socket.create_connection(("127.0.0.1", int(port)), timeout=60) as other:
             self.send_response(200)
             self.end_headers()
             back = threading.Thread(target=pour, args=(other, self.connection))
@@ -109,7 +109,7 @@ def bundle(authority, tmp_path):
 
 
 def client(server, **settings):
-    return http.HttpClient(server.url, ("Authorization", "Bearer t"), timeout=5, retries=0, **settings)
+    return http.HttpClient(server.url, ("Authorization", "Bearer t"), timeout=60, retries=0, **settings)
 
 
 def refused(server, **settings):

@@ -450,10 +450,10 @@ def kill_all(process):
 
 def test_two_at_once(host, sandbox, blob):
     options = {"source": sandbox.uid("crm"), "id": blob["id"], "dest": str(host.target / "x.tar")}
-    sandbox.fault("stall", route="storage", bytes=MIB, seconds=9, times=4)
+    sandbox.fault("stall", route="storage", bytes=MIB, seconds=100, times=4)
     first = subprocess.Popen(host.command(options), cwd=host.folder, env=host.environment, stdin=subprocess.DEVNULL,
                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    give_up = time.monotonic() + 30
+    give_up = time.monotonic() + 60
     while not host.asked("storage") and time.monotonic() < give_up:
         time.sleep(0.1)
     (host.folder / "second").mkdir()
@@ -461,7 +461,9 @@ def test_two_at_once(host, sandbox, blob):
     assert second["failed"]
     assert second["failure"]["code"] == "busy"
     assert "another run is fetching to this destination" in second["msg"]
-    output, dummy = first.communicate(timeout=60)
+    # Until here the storage has kept the first one waiting.
+    sandbox.clear_faults()
+    output, dummy = first.communicate(timeout=120)
     assert first.returncode == 0, output
     assert sha256(host.target / "x.tar") == blob["sha256"]
 

@@ -275,9 +275,9 @@ def test_killed_between_marker_and_post(controller, stack):
 def test_killed_after_the_post_was_sent(controller, scheduled_stack, fate):
     stack = scheduled_stack
     if fate == "carried out":
-        stack.sandbox.fault("stall", route="create", seconds=3, bytes=0, times=1)
+        stack.sandbox.fault("stall", route="create", seconds=60, bytes=0, times=1)
     else:
-        stack.sandbox.fault("latency", route="create", seconds=1, times=1)
+        stack.sandbox.fault("latency", route="create", seconds=5, times=1)
         stack.sandbox.fault("reset", route="create", times=1)
     started = controller.start([task(stack, **NIGHTLY)])
     until(lambda: len(stack.posts()) == 1)

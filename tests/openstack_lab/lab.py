@@ -358,7 +358,7 @@ class Lab:
         backup = answer.body["backup"]
         return self.settle(backup["id"]) if wait else backup
 
-    def settle(self, backup_id: str, timeout: float = 30) -> dict[str, Any]:
+    def settle(self, backup_id: str, timeout: float = 120) -> dict[str, Any]:
         """Wait until a backup has come to an end; its record."""
         give_up = time.monotonic() + timeout
         while True:

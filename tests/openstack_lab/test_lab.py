@@ -221,7 +221,7 @@ def test_a_backup_can_be_restored(lab, tmp_path):
     server = subprocess.Popen([programs["mariadbd"], "--no-defaults", f"--datadir={base}", f"--socket={socket}",
                                "--skip-networking", *user], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        for _attempt in range(200):
+        for _attempt in range(1200):
             try:
                 found = lab.sql("SELECT count(*), max(name = 'Late') FROM customers", socket)
                 break
@@ -231,7 +231,7 @@ def test_a_backup_can_be_restored(lab, tmp_path):
         assert found[0][1] == "1"
     finally:
         server.terminate()
-        server.wait(20)
+        server.wait(60)
 
 
 def test_one_backup_at_a_time(lab):
@@ -252,7 +252,7 @@ def test_a_backup_outlives_the_token_that_asked_for_it(lab):
 
 def test_failing_and_hanging(lab):
     assert lab.back_up("db1", name="will fail")["status"] == "FAILED"
-    with pytest.raises(LabError, match="BUILDING"):
+    with pytest.raises(LabError, match="NEW|BUILDING"):
         lab.settle(lab.back_up("db1", name="will hang", wait=False)["id"], timeout=0.5)
 
 
@@ -295,12 +295,12 @@ def test_delete_takes_the_children_along(lab):
     parent = lab.back_up("db1")
     child = lab.back_up("db1", name="big", incremental=1)
     assert lab.trove("DELETE", f"/backups/{parent['id']}").status == 202
-    give_up = time.monotonic() + 20
+    give_up = time.monotonic() + 60
     while {lab.trove("GET", f"/backups/{backup['id']}").status for backup in (parent, child)} != {404}:
         assert time.monotonic() < give_up
         time.sleep(0.05)
     container, name = lab.place(child["locationRef"])
-    give_up = time.monotonic() + 20
+    give_up = time.monotonic() + 60
     while lab.swift("HEAD", f"/{container}/{name}").status != 404:
         assert time.monotonic() < give_up
         time.sleep(0.05)
@@ -370,7 +370,7 @@ def test_a_killed_owner_leaves_nothing_behind(tmp_path):
     owner.send_signal(signal.SIGKILL)
     owner.wait()
     owner.stdout.close()
-    give_up = time.monotonic() + 15
+    give_up = time.monotonic() + 60
     while any(Path(f"/proc/{number}").exists() for number in [servers, *children]):
         assert time.monotonic() < give_up
         time.sleep(0.05)

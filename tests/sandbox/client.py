@@ -58,7 +58,7 @@ class Sandbox:
 
     @classmethod
     def start(cls, home: str | os.PathLike[str] | None = None, *arguments: str, python: str | None = None,
-              timeout: float = 60, **options: Any) -> Sandbox:
+              timeout: float = 240, **options: Any) -> Sandbox:
         """Start one. Options are those of the command line: ``stacks="a,b"``, ``now="-60h"``, ``part_size=65536``,
         ``tls=True``, ``port=8066``. Without ``home`` it gets a folder that ``stop`` removes."""
         throwaway = None if home else Path(tempfile.mkdtemp(prefix="sandbox-"))
@@ -112,7 +112,7 @@ class Sandbox:
             self._process.wait()
             self._process = None
 
-    def restart(self, timeout: float = 60) -> None:
+    def restart(self, timeout: float = 240) -> None:
         """Stop (unless it was killed) and start again: same home, same port."""
         if not self._command:
             raise SandboxError("this sandbox was started by somebody else")

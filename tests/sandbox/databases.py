@@ -198,7 +198,7 @@ class Postgres:
 
     def _await_ready(self, data: Path) -> None:
         """``ready`` stands on the last line of the pid file as soon as connections are taken."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             if self._process and self._process.poll() is not None:
                 break

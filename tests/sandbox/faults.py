@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from dataclasses import dataclass, field
 from typing import Any, Callable, Iterable
@@ -89,6 +90,7 @@ class Faults:
     def __init__(self) -> None:
         self._faults: list[Fault] = []
         self._last = 0
+        self._cleared = asyncio.Event()
 
     def add(self, wanted: dict[str, Any]) -> Fault:
         wanted = dict(wanted)
@@ -114,6 +116,10 @@ class Faults:
 
     def clear(self, fault_id: int | None = None) -> None:
         self._faults = [fault for fault in self._faults if fault_id is not None and fault.id != fault_id]
+        if fault_id is None:
+            # What halts now goes on; what begins later has an event of its own.
+            self._cleared.set()
+            self._cleared = asyncio.Event()
 
     def describe(self) -> list[dict[str, Any]]:
         return [fault.describe() for fault in self._faults]
@@ -121,14 +127,15 @@ class Faults:
     def take(self, method: str, route: str, source: str | None, surface: str | None = None) -> Active:
         if not self._faults:
             return NONE
-        return Active(fault for fault in self._faults if fault.fires(method, route, source, surface))
+        return Active((fault for fault in self._faults if fault.fires(method, route, source, surface)), self._cleared)
 
 
 class Active:
     """The faults of one request."""
 
-    def __init__(self, faults: Iterable[Fault] = ()) -> None:
+    def __init__(self, faults: Iterable[Fault] = (), cleared: asyncio.Event | None = None) -> None:
         self._by_kind = {fault.kind: fault.params for fault in faults}
+        self._cleared = cleared
 
     def __contains__(self, kind: str) -> bool:
         return kind in self._by_kind
@@ -172,7 +179,7 @@ class Active:
             if kind in self._by_kind:
                 params = self._by_kind[kind]
                 at = length // 2 if params["bytes"] is None else int(params["bytes"])
-                return Spoil(how, at, float(params.get("seconds", 0)), chunked)
+                return Spoil(how, at, float(params.get("seconds", 0)), chunked, self._cleared)
         return Spoil(chunked=chunked)
 
     def order(self, items: list[Any]) -> list[Any]:

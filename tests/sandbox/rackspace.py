@@ -382,9 +382,9 @@ class Rackspace:
     def _shown_schedules(self) -> list[Record]:
         """What readers see: writes are accepted (202) and show after ``schedule_seconds``."""
         delay = self._switch("schedule_seconds")
-        if not delay or self._before is None or time.monotonic() >= self._before[0] + delay:
-            return self._schedules.all()
-        return self._before[1]
+        if self._before is not None and (not delay or time.monotonic() >= self._before[0] + delay):
+            self._before = None
+        return self._schedules.all() if self._before is None else self._before[1]
 
     def _note_schedules(self) -> None:
         """Keep what readers see until the write that comes now shows."""

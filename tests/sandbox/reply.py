@@ -9,6 +9,7 @@ import asyncio
 import json
 import socket
 import struct
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -74,12 +75,18 @@ def as_xml_error(status: int, code: str, message: str, **more: str) -> Reply:
 
 @dataclass(frozen=True)
 class Spoil:
-    """What happens to the body on the wire: after ``at`` bytes the connection ends, breaks or halts."""
+    """What happens to the body on the wire: after ``at`` bytes the connection ends, breaks or halts, that for
+    ``seconds`` or until ``cleared``."""
 
     how: str = ""  # "close", "reset" or "stall"
     at: int = 0
     seconds: float = 0.0
     chunked: bool = False
+    cleared: asyncio.Event | None = field(default=None, compare=False)
+
+    async def halt(self) -> None:
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for((self.cleared or asyncio.Event()).wait(), self.seconds)
 
 
 async def send(request: web.BaseRequest, reply: Reply, spoil: Spoil, entry: dict[str, Any]) -> web.StreamResponse:
@@ -99,7 +106,7 @@ async def send(request: web.BaseRequest, reply: Reply, spoil: Spoil, entry: dict
             hang_up(request, broken=spoil.how == "reset")
             return response
         if spoil.how == "stall":
-            await asyncio.sleep(spoil.seconds)
+            await spoil.halt()
             await _pump(request, response, reply.body, first, reply.length - first, entry)
         await response.write_eof()
     except OSError:  # the client went away

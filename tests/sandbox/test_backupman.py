@@ -53,7 +53,7 @@ def restored(sandbox: Sandbox, path: str, sql: str) -> str:
     done = subprocess.run(
         [str(find_programs() / "psql"), "-h", stack["socket_dir"], "-p", str(stack["port"]), "-U", stack["user"],
          "-d", "restored", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-f", path, "-c", sql],
-        capture_output=True, text=True, timeout=20, check=False)
+        capture_output=True, text=True, timeout=120, check=False)
     return done.stdout.strip().splitlines()[-1] if done.returncode == 0 else done.stderr
 
 
