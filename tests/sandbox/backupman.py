@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A Backupman server: a stand-in built from notes on its HTTP API, with nothing of its code.
 
-Every database with SQL is one data source, the stack's name its label. The dumps of PostgreSQL are real ones by pg_dump,
-plain SQL; those of MariaDB are INSERT statements by a writer of the sandbox's own. The line at their end is
+Every database with SQL is one data source, the stack's name its label. The dumps of PostgreSQL are real ones by
+pg_dump, plain SQL; those of MariaDB are INSERT statements by a writer of the sandbox's own. The line at their end is
 Backupman's. Of SQLite it is the file.
 """
 
@@ -267,7 +267,8 @@ class Backupman:
             taken.add(stamp(started))
             begun.append((source, {
                 "id": fresh_id(), "label": source.label, "status": "pending", "stamp": stamp(started), "file": None,
-                "dump_path": f"/tmp/backupman/{stamp(started)}{source.extension}", "created_at": started, "updated_at": None}))
+                "dump_path": f"/tmp/backupman/{stamp(started)}{source.extension}", "created_at": started,
+                "updated_at": None}))
         self._backups.put(*(record for _source, record in begun))
         return begun
 

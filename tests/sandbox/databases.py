@@ -110,7 +110,8 @@ class Postgres:
                 preexec_fn=end_with_parent(signal.SIGINT), **self._identity())
         self._await_ready(data)
         self._client("psql", "postgres", stdin=(
-            f"SELECT 'CREATE ROLE {READER}' WHERE NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = '{READER}')\\gexec\n"
+            f"SELECT 'CREATE ROLE {READER}'"
+            f" WHERE NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = '{READER}')\\gexec\n"
             f"ALTER ROLE {READER} LOGIN PASSWORD '{self._password}'; GRANT pg_read_all_data TO {READER};"))
 
     def stop(self) -> None:

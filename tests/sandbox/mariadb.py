@@ -21,9 +21,22 @@ SETTINGS = (
     "--skip-networking", "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=64M",
     "--innodb-log-file-size=8M", "--performance-schema=off", "--character-set-server=utf8mb4",
     "--default-time-zone=+00:00", "--skip-name-resolve")
-BINARY = ("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "geometry")
-NUMBERS = ("tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "float", "double", "year")
+KINDS = {
+    **dict.fromkeys(("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "geometry"), "binary"),
+    **dict.fromkeys(("tinyint", "smallint", "mediumint", "int", "bigint", "year"), "number"),
+    **dict.fromkeys(("decimal", "float", "double"), "number"),
+    "bit": "bits",
+}
 ROWS_PER_INSERT = 100
+HEAD = """\
+-- SQL dump by the sandbox, in the manner of Backupman
+--
+-- Database: {database}
+-- Server version: {version}
+
+SET NAMES utf8mb4;
+SET FOREIGN_KEY_CHECKS = 0;
+"""
 
 
 class Column(NamedTuple):
@@ -161,8 +174,7 @@ class MariaDB:
         """
         version = self.query(database, "SELECT VERSION()").strip()
         with target.open("wb") as stream:
-            stream.write((f"-- SQL dump by the sandbox, in the manner of Backupman\n--\n-- Database: {database}\n"
-                          f"-- Server version: {version}\n\nSET NAMES utf8mb4;\nSET FOREIGN_KEY_CHECKS = 0;\n").encode())
+            stream.write(HEAD.format(database=database, version=version).encode())
             for name in self._names(database):
                 stream.write(f"\n--\n-- Table {_quoted(name)}\n--\n\nDROP TABLE IF EXISTS {_quoted(name)};\n".encode())
                 stream.write(self._definition(database, "TABLE", name) + b";\n")
@@ -183,9 +195,7 @@ class MariaDB:
             "SELECT HEX(column_name), data_type FROM columns WHERE is_generated = 'NEVER' AND"
             f" table_schema = '{database}' AND table_name = X'{table.encode().hex()}' ORDER BY ordinal_position"))
         columns = (line.split("\t") for line in found.decode().splitlines())
-        return [Column(bytes.fromhex(name).decode(),
-                       "binary" if kind in BINARY else "number" if kind in NUMBERS else "bits" if kind == "bit" else "text")
-                for name, kind in columns]
+        return [Column(bytes.fromhex(name).decode(), KINDS.get(kind, "text")) for name, kind in columns]
 
     def _inserts(self, database: str, table: str, write: Callable[[Column, bytes], bytes]) -> Iterator[bytes]:
         columns = self._columns(database, table)
@@ -193,10 +203,11 @@ class MariaDB:
         rows = self._client(database, f"SELECT {wanted} FROM {_quoted(table)}").splitlines()
         head = f"INSERT INTO {_quoted(table)} ({', '.join(_quoted(column.name) for column in columns)}) VALUES\n"
         for start in range(0, len(rows), ROWS_PER_INSERT):
-            values = (b"(" + b", ".join(
-                b"NULL" if cell == b"NULL" else write(column, bytes.fromhex(cell.decode()))
-                for column, cell in zip(columns, row.split(b"\t"))) + b")" for row in rows[start:start + ROWS_PER_INSERT])
-            yield head.encode() + b",\n".join(values) + b";\n"
+            yield head.encode() + b",\n".join(
+                b"(" + b", ".join(
+                    b"NULL" if cell == b"NULL" else write(column, bytes.fromhex(cell.decode()))
+                    for column, cell in zip(columns, row.split(b"\t"))) + b")"
+                for row in rows[start:start + ROWS_PER_INSERT]) + b";\n"
 
 
 def accepts(path: Path) -> bool:

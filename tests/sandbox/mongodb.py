@@ -108,8 +108,9 @@ class MongoDB:
 
     def _collections(self, database: str) -> list[dict[str, Any]]:
         """What mongodump takes: nothing of the server's own."""
-        found = self._client[database].list_collections()
-        return sorted((facts for facts in found if not facts["name"].startswith("system.")), key=lambda one: one["name"])
+        found = [facts for facts in self._client[database].list_collections()
+                 if not facts["name"].startswith("system.")]
+        return sorted(found, key=lambda facts: facts["name"])
 
     def tables(self, database: str) -> dict[str, int]:
         """Documents of every collection; a view has none of its own."""

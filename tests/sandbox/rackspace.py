@@ -587,7 +587,8 @@ class Rackspace:
     def _make_file(self, stack: Stack, parent_id: str | None, target: Path) -> str | None:
         """MariaDB's own backup, upon that of the parent if there is one; of PostgreSQL it is a whole dump always."""
         if "mysql" not in stack.databases:
-            return self._engines.postgres.dump(stack.database, target, True)
+            self._engines.postgres.dump(stack.database, target, True)
+            return None
         parent = self._backups.get(parent_id or "")
         return self._engines.mariadb.stream(target, True, parent.get("to_lsn") if parent else None)
 

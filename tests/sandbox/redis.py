@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 import socket
 from pathlib import Path
@@ -104,7 +105,7 @@ class Redis:
                 reader_password=self._password))
             # Redis overwrites its command line: the title keeps the place of the data in it.
             server.launch([program, str(config), "--proc-title-template", f"{{title}} {server.data}"],
-                          lambda name=name: self._answers(name))
+                          functools.partial(self._answers, name))
 
     def stop(self) -> None:
         for server in self._servers.values():

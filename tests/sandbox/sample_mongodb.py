@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Restorable Backups contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every stack's MongoDB holds: the small shop as documents, every BSON type, indexes, a view, a capped collection."""
+"""What every stack's MongoDB holds: the small shop as documents, every BSON type, indexes, and a view."""
 
 from __future__ import annotations
 

@@ -45,8 +45,8 @@ class Timetable(Protocol):
 
 
 class Scheduler:
-    def __init__(self, catalogue: Catalogue, clock: Clock, engines: Engines, switches: Switches, files: Path, part_size: int,
-                 trust: ssl.SSLContext | bool = True) -> None:
+    def __init__(self, catalogue: Catalogue, clock: Clock, engines: Engines, switches: Switches, files: Path,
+                 part_size: int, trust: ssl.SSLContext | bool = True) -> None:
         self._catalogue = catalogue
         self._clock = clock
         self._engines = engines
