@@ -1,0 +1,290 @@
+# Copyright (c) 2026, Restorable Backups contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: no promise of stability is made to others.
+"""What the readers of SQL text share: a window on the stream, rows of INSERT statements, and marks left by failed tools.
+
+A dump is read at the speed of the C functions of ``bytes``: rows are counted by taking away every byte that says nothing
+about structure and comparing what is left with what so many rows would leave. Where that does not come out even, the rows
+are looked at one by one. The quick way never guesses: it either knows or leaves it to the slow one.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+
+from ._stream import Damaged
+
+# Bytes taken from the stream at once: what fits into the cache of a core is quicker than what does not.
+BLOCK = 1 << 17
+# A statement that is longer is handed on in pieces.
+LONGEST = 1 << 18
+# So many bytes ahead are looked at to know what a byte means, and so many before it.
+MARGIN = 256
+# Comments and white space before one statement: more than that is no dump.
+_LONGEST_LEAD = 4 << 20
+_SMALLEST_WINDOW = 1 << 10
+_MORE_ROWS = re.compile(rb"[ \t\r\n]*,[ \t\r\n]*\(")
+_NEXT_STATEMENT = re.compile(rb"[ \t]*;[ \t\r\n]*")
+# Lines that a tool writes to its other output when it fails, and that found their way into the dump.
+TOOL_MESSAGE = re.compile(
+    rb"[ \t\r\n]*((?:[^\s:]*/)?(?:pg_dump(?:all)?|pg_restore|psql|mysqldump|mysqlpump|mysql|mariadb-dump|mariadb)(?:\.exe)?: .*"
+    rb"|(?:ERROR|FATAL|PANIC)(?::  ?| \d|  ).*|Killed\b.*|Terminated\b.*|Segmentation fault.*|Got error: .*|Error: .*"
+    rb"|.*: (?:No space left on device|command not found|Permission denied|Connection refused)\b.*)"
+)
+
+
+def dropping_all_but(kept):
+    """For ``bytes.translate``: all bytes but these."""
+    return bytes(byte for byte in range(256) if byte not in kept)
+
+
+def shown(data, limit=60):
+    """The beginning of some bytes, for a message."""
+    text = data[: limit + 1].decode("utf-8", "replace").strip()
+    return text if len(text) <= limit else text[:limit] + "..."
+
+
+class Lexer:
+    """Statements of a text, piece by piece; a subclass knows the dialect.
+
+    Iterating gives (kind, bytes, offset); joined they are the input. What else is known holds for the piece that was handed
+    out last: ``table`` and ``rows`` are the table that it inserts into and how many rows of it end in this piece,
+    ``lead`` is the length of the white space and comments at its beginning.
+
+    ``complain(code, message, offset)`` is called for what is wrong; without it, Damaged is raised. What makes reading on
+    impossible is always raised, with ``lost`` set.
+    """
+
+    # What is left of rows: quotes, brackets, commas, and all that means that the quick way is not sure.
+    kept = b"'(),;\"\\*"
+    # Outside of strings, after all strings were taken away: what the quick way does not know.
+    doubtful = re.compile(rb"--")
+    escapes = False
+
+    def __init__(self, stream, complain=None):
+        self._stream, self._complain = stream, complain
+        self._buffer, self._start, self._at, self._base, self._ended = b"", 0, 0, stream.offset, False
+        self._whole = True
+        self._drop = dropping_all_but(self.kept)
+        self._drop_quotes = dropping_all_but(self.kept.replace(b"'", b""))
+        self.lost = False
+        self.lead = 0
+        self.table, self.rows = None, 0
+        # Number of columns that the rows of a table have, by the key that ``_key`` makes.
+        self.widths = {}
+
+    def __iter__(self):
+        return self._run()
+
+    def _run(self):
+        raise NotImplementedError
+
+    def _row(self):
+        """From the bracket that opens a row to behind the one that closes it; yields pieces of a very long one. Returns
+        the number of its values, None where it is not a row."""
+        raise NotImplementedError
+
+    def _is_doubtful(self, rows):
+        return b"--" in rows
+
+    # The window
+
+    def _more(self):
+        """Read on; False at the end."""
+        if self._ended:
+            return False
+        block = self._stream.chunk(BLOCK)
+        if not block:
+            self._ended = True
+            return False
+        if b"\0" in block:
+            self._wrong("bad_encoding", "a byte of zero, which no text holds", self._stream.offset - len(block) + block.find(b"\0"))
+        if self._start:
+            self._buffer = self._buffer[self._start :] + block
+            self._at -= self._start
+            self._base += self._start
+            self._start = 0
+        else:
+            self._buffer += block
+        return True
+
+    def _ahead(self, size):
+        """Have that many bytes at hand, or all that there are."""
+        while len(self._buffer) - self._at < size and self._more():
+            pass
+
+    def _offset(self, at):
+        return self._base + at
+
+    def _wrong(self, code, message, offset):
+        if self._complain is None:
+            self._lose(code, message, offset)
+        self._complain(code, message, offset)
+
+    def _lose(self, code, message, offset):
+        self.lost = True
+        raise Damaged(code, message, offset)
+
+    def _too_long(self):
+        return self._at - self._start > LONGEST
+
+    def _piece(self, end=None):
+        """Hand out what was read so far of a statement that goes on."""
+        end = self._at if end is None else end
+        item = ("sql" if self._whole else "data", self._buffer[self._start : end], self._base + self._start)
+        self._whole = False
+        self._start = end
+        return item
+
+    def _finish(self, kind):
+        """Hand out what ends here."""
+        item = (kind if self._whole or kind != "sql" else "data", self._buffer[self._start : self._at], self._base + self._start)
+        self._whole = True
+        self._start = self._at
+        return item
+
+    def _begin(self):
+        """Before the next item."""
+        self.lead, self.table, self.rows = 0, None, 0
+
+    def _check_lead(self):
+        if self._at - self._start > _LONGEST_LEAD:
+            self._lose("unsupported", "a comment of more than %d bytes" % _LONGEST_LEAD, self._offset(self._start))
+
+    # Rows of INSERT statements
+
+    def _key(self, name):
+        return name
+
+    def _values(self, head, table, width):
+        """From the first row of an INSERT on: all rows of this statement and of those after it that begin in the same way.
+
+        ``head`` are the bytes of the statement from its first word to the bracket of the first row, ``width`` is the number of
+        columns that it names, None where it names none. Yields pieces. Leaves the position behind the last row.
+        """
+        key = self._key(table)
+        width = width or self.widths.get(key)
+        # Nothing may be replaced that could hide where a string begins.
+        plain = b"'" not in head and b"\\" not in head
+        window, last = BLOCK, b");\n" + head
+        one_by_one = True
+        while True:
+            if one_by_one:
+                begin = self._offset(self._at)
+                values = yield from self._row()
+                if values is None:
+                    return
+                self.table = table
+                self.rows += 1
+                if width is None:
+                    width = self.widths[key] = values
+                elif values != width:
+                    self._wrong("wrong_rows", "a row of %s with %d values instead of %d" % (_label(table), values, width), begin)
+                unit = b"(" + b"," * (width - 1) + b"),"
+            separator = self._separator(head if plain else None)
+            if separator is None:
+                return
+            self._at += len(separator) - 2
+            one_by_one = True
+            while True:
+                if self._at - self._start > BLOCK >> 1:
+                    yield self._piece()
+                    self.table, self.rows = table, 0
+                if len(self._buffer) - self._at < window:
+                    self._more()
+                end = self._buffer.rfind(separator, self._at, self._at + window)
+                if end < 0:
+                    break
+                rows = self._count(self._buffer[self._at : end + 1], unit, separator)
+                if rows is None:
+                    # The end of a statement may be among them.
+                    end = self._buffer.find(last, self._at, end) if plain else -1
+                    rows = self._count(self._buffer[self._at : end + 1], unit, separator) if end > 0 else None
+                    if rows is None:
+                        window = max(window >> 3, _SMALLEST_WINDOW)
+                        break
+                    self.rows += rows
+                    self._at = end + 1
+                    one_by_one = False
+                    break
+                self.rows += rows
+                self._at = end + len(separator) - 1
+                window = min(window << 1, BLOCK)
+
+    def _separator(self, head):
+        """What stands between the bracket that closes a row and the next row, both brackets included; None at the end."""
+        self._ahead(len(head or b"") + MARGIN)
+        more = _MORE_ROWS.match(self._buffer, self._at)
+        if more:
+            return b")" + more.group()
+        if head:
+            more = _NEXT_STATEMENT.match(self._buffer, self._at)
+            if more and self._buffer.startswith(head, more.end()) and self._sure(more.group()):
+                return b")" + more.group() + head
+        return None
+
+    def _sure(self, _between):
+        """Whether the end of a statement is what it seems to be."""
+        return True
+
+    def _count(self, rows, unit, separator):
+        """How many rows these bytes are, which begin and end with a bracket; None where they may be something else."""
+        if len(separator) > 8:
+            rows = rows.replace(separator, b"),(")
+        if self.escapes and b"\\" in rows:
+            # What is escaped goes, but leaves a byte that is noticed where it stood outside of a string.
+            rows = b"\\".join(b";".join(rows.split(b"\\\\")).split(b"\\'"))
+        if self._is_doubtful(rows):
+            parts = rows.split(b"'")
+            if not len(parts) & 1:
+                return None
+            rows = b"'".join(parts[::2])
+            if self.doubtful.search(rows):
+                return None
+            left = rows.translate(None, self._drop_quotes)
+        else:
+            left = rows.translate(None, self._drop)
+            if b"'" in left:
+                # Two quotes without anything between them change nothing about what is inside of a string.
+                left = left.replace(b"''", b"")
+                parts = left.split(b"'")
+                if not len(parts) & 1:
+                    return None
+                left = b"".join(parts[::2])
+        number, rest = divmod(len(left) + 1, len(unit))
+        return number if not rest and left + b"," == unit * number else None
+
+
+def _label(table):
+    return table if isinstance(table, str) else ".".join(part for part in table if part)
+
+
+class Encoding:
+    """Whether text is valid in its encoding, over pieces that may cut through a character."""
+
+    def __init__(self):
+        self._decoder, self._pending = None, False
+        self.name = None
+
+    def declare(self, name):
+        """``name`` is "utf-8" or anything else; only the former can be judged without doubt."""
+        if name != self.name:
+            self.name, self._pending = name, False
+            self._decoder = codecs.getincrementaldecoder("utf-8")() if name == "utf-8" else None
+
+    def fault(self, piece):
+        """The index in the piece where text is not valid, about; None where all is well."""
+        if self._decoder is None or (not self._pending and piece.isascii()):
+            return None
+        try:
+            self._decoder.decode(piece)
+        except UnicodeDecodeError as error:
+            pending = len(error.object) - len(piece)
+            self._decoder.reset()
+            self._pending = False
+            return max(error.start - pending, 0)
+        self._pending = bool(self._decoder.getstate()[0])
+        return None
