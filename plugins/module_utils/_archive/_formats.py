@@ -7,10 +7,10 @@
 
 from __future__ import annotations
 
-from . import mongodump, rdb, sqlite, xbstream
+from . import mongodump, rdb, sql_mysql, sql_postgresql, sqlite, xbstream
 
 # One stream each: FORMAT, matches(head, name) and read(stream, member, report). The strict ones come first.
-READERS = (xbstream, rdb, sqlite, mongodump, mongodump.Single)
+READERS = (xbstream, rdb, sqlite, mongodump, sql_postgresql, sql_mysql, mongodump.Single)
 # Dumps of many files: classes with accepts(name), entry(name, stream) and finish().
 COLLECTIONS = (mongodump.MongoFolder, rdb.AofFolder)
 
