@@ -31,7 +31,8 @@ import tree  # noqa: E402
 from bench import Controller, Options  # noqa: E402
 from measure import Wrong  # noqa: E402
 
-ROWS = {"hosts": "row_per_host", "sources": "row_many_sources", "pages": "row_pages", "fetch": "row_fetch"}
+ROWS = {"hosts": "row_per_host", "sources": "row_many_sources", "pages": "row_pages", "fetch": "row_fetch",
+        "verify": "row_verify", "drill": "row_drill"}
 PLACE = machine.BUILD / "bench"
 RESULT = machine.BUILD / "bench.json"
 
