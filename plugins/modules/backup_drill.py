@@ -301,6 +301,15 @@ restored:
       returned: always
       type: list
       elements: str
+    notes:
+      description: What is good to know about the restore.
+      returned: always
+      type: list
+      elements: str
+    bin_dir:
+      description: Where the programs were found.
+      returned: always
+      type: str
     timings:
       description: Seconds for C(start), C(restore) and C(assert).
       returned: always

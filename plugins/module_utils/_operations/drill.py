@@ -241,6 +241,7 @@ class _Drill:
             "format": member.format,
             "dump_version": member.server_version,
             "server_version": None,
+            "bin_dir": None,
             "tables": [],
             "rows": None,
             "plain_bytes": member.plain_bytes,
@@ -248,6 +249,7 @@ class _Drill:
             "checksums": [],
             "asserted": [],
             "left_out": [],
+            "notes": [],
             "timings": times,
         }
         violations = []
@@ -255,7 +257,10 @@ class _Drill:
             engine = self._engine(member, stack)
             stack.callback(engine.stop)
             with self._measured(times, "start"):
-                restored.update(engine.choose(member))
+                about = engine.choose(member)
+                restored["bin_dir"] = about.get("bin_dir")
+                for text in about.get("warnings") or ():
+                    self._warn(text)
                 engine.start()
                 restored["server_version"] = engine.version()
             try:
@@ -268,6 +273,7 @@ class _Drill:
                 violations.append(_violation(code, error.message, member.name, error.code, None))
                 return restored, violations
             restored["left_out"] = list(getattr(engine, "left_out", ()))
+            restored["notes"] = list(getattr(engine, "notes", ()))
             if times["restore"] > 0 and member.plain_bytes:
                 restored["bytes_per_second"] = int(member.plain_bytes / times["restore"])
             with self._measured(times, "assert"):
