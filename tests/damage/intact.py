@@ -50,7 +50,9 @@ def backups(home: Path, thorough: bool, engines: tuple[str, ...] = ()) -> Iterat
 
 
 def _postgresql(stack: ExitStack, servers: Path, shelf: Shelf) -> None:
-    for number, (version, programs) in enumerate(PostgreSQL.installations().items()):
+    found = list(PostgreSQL.installations().items())
+    # The newest, and the oldest for dumps by another version; all of them where there is time.
+    for number, (version, programs) in enumerate(found if shelf.thorough else [found[0], *found[1:][-1:]]):
         server = stack.enter_context(PostgreSQL(servers / f"postgresql-{version}", programs))
         intact_postgresql.fill(server, shelf.thorough and not number)
         intact_postgresql.build(server, shelf, newest=not number)

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -59,43 +58,42 @@ class Maker:
     def __init__(self, server: PostgreSQL, shelf: Shelf, newest: bool) -> None:
         self.server, self.shelf, self.newest = server, shelf, newest
         self.label = "" if newest else f"-{server.version}"
+        # Every way to make a backup of the database odd, for each change of its data: changing is what takes time.
+        self._orders: dict[str, list[Callable[[], Path]]] = {}
 
     def dump(self, data: str, kind: str, *arguments: str, core: Core | None = None, suffix: str, tool: str = "pg_dump",
              changes: tuple[str, ...] = (), live: bool = True, **facts: object) -> Specimen:
         """One file by ``tool``, and those of changed data in the same way."""
-        file = f"{data}{suffix}"
-
         def make(place: Path, database: str) -> Path:
             words = ["-d", database] if tool == "pg_dump" else []
-            self.server.tool(tool, *words, *arguments, "-f", str(place / file))
+            self.server.tool(tool, *words, *arguments, "-f", str(place / f"{data}{suffix}"))
             return place
 
         name = f"postgresql/{data}/{kind}{self.label}"
-        stack = Stack((), core or PlainPostgresql())
+        login = self.server.login(data if tool == "pg_dump" else None) if live else None
         return self.shelf.put(name, format=kind + self.label, place=make(self.shelf.place(name), data), shape="file",
-                              live=self.server.login(data if tool == "pg_dump" else None) if live else None, stack=stack,
-                              changed=self.changed(name, data, changes, make), **facts)
+                              live=login, stack=Stack((), core or PlainPostgresql()),
+                              changed=self._order(name, data, changes, make), **facts)
 
-    def changed(self, name: str, data: str, changes: tuple[str, ...], make: Callable[[Path, str], Path]) -> dict[str, Path]:
-        """The backup again, each time after something happened to the data. The live database stays as it was."""
-        found = {}
-        for change in changes:
-            place = self.shelf.place(f"{name}~{change}")
+    def _order(self, name: str, data: str, changes: tuple[str, ...], make: Callable[[Path, str], Path]) -> dict[str, Path]:
+        """Have the backup made again, each time after something happened to the data."""
+        found = {change: self.shelf.place(f"{name}~{change}") for change in changes}
+        for change, place in found.items():
             if change == "another database":
-                found[change] = make(place, "one")
-                # Of one database under the name of another.
-                made = next(path for path in place.iterdir())
-                made.rename(place / made.name.replace("one", data))
-                continue
-            self.server.sql(f"ALTER DATABASE {data} RENAME TO kept")
-            try:
-                self.server.sql(f"CREATE DATABASE {data} TEMPLATE kept")
-                self.server.sql(CHANGES[change], data)
-                found[change] = make(place, data)
-            finally:
-                self.server.sql(f"DROP DATABASE IF EXISTS {data}")
-                self.server.sql(f"ALTER DATABASE kept RENAME TO {data}")
+                make(place, "one")  # of one database under the name of another
+            else:
+                self._orders.setdefault(change, []).append(lambda place=place: make(place, data))
         return found
+
+    def make_changed(self) -> None:
+        """Make all that was ordered. The live database stays as it was. Layers around them come afterwards."""
+        for change, orders in self._orders.items():
+            self.server.sql("ALTER DATABASE odd RENAME TO kept; CREATE DATABASE odd TEMPLATE kept;\n\\connect odd\n"
+                            + CHANGES[change])
+            for make in orders:
+                make()
+            self.server.sql("DROP DATABASE odd; ALTER DATABASE kept RENAME TO odd")
+        self._orders.clear()
 
     def directory(self, data: str, kind: str, *arguments: str, changes: tuple[str, ...] = ()) -> Specimen:
         """A folder of files."""
@@ -106,7 +104,7 @@ class Maker:
         name = f"postgresql/{data}/{kind}{self.label}"
         return self.shelf.put(name, format=kind + self.label, place=make(self.shelf.place(name), data), shape="folder",
                               live=self.server.login(data), member=member_of_directory, deep=True,
-                              changed=self.changed(name, data, changes, make))
+                              changed=self._order(name, data, changes, make))
 
     def as_tar(self, of: Specimen, name: str, layers: tuple[object, ...] = ()) -> Specimen:
         """A folder as one tar, with layers around it."""
@@ -144,31 +142,43 @@ def build(server: PostgreSQL, shelf: Shelf, newest: bool) -> None:
     """Everything of one server. Older versions get a choice."""
     maker, thorough = Maker(server, shelf, newest), shelf.thorough
     pg_restore = server.bin_dir / "pg_restore"
-    every = tuple(CHANGES) + ("another database",)
     custom = PgCustom(pg_restore)
+    common = COMMON if newest or thorough else ()
+    every = tuple(CHANGES) + ("another database",) if newest else common
 
-    plain = maker.dump("odd", "plain", suffix=".sql", changes=every if newest else COMMON, deep=newest)
-    shelf.wrapped(plain, ".gz", (Gzip(),), deep=thorough)
-    maker.dump("odd", "custom", "-Fc", core=custom, suffix=".dump", changes=every if newest else COMMON)
-    folder = maker.directory("odd", "directory", changes=COMMON)
-    maker.dump("odd", "tar", "-Ft", core=TreeTar(member_of_directory), suffix=".tar", changes=COMMON)
+    plain = maker.dump("odd", "plain", suffix=".sql", changes=every, deep=newest)
+    maker.dump("odd", "custom", "-Fc", core=custom, suffix=".dump", changes=every)
     maker.base("basebackup.gz", "-Ft", "-z", "-X", "fetch")
+    if newest or thorough:
+        folder = maker.directory("odd", "directory", changes=common)
+        maker.dump("odd", "tar", "-Ft", core=TreeTar(member_of_directory), suffix=".tar", changes=common)
+    if newest:
+        maker.dump("odd", "inserts", "--inserts", suffix=".sql", changes=common, drilled=False)
+        maker.dump("odd", "create", "-C", "--clean", "--if-exists", suffix=".sql", changes=common, drilled=False)
+        maker.dump("odd", "custom-0", "-Fc", "-Z0", core=PgCustom(pg_restore, checked=False), suffix=".dump",
+                   changes=common)
+    if newest and thorough:
+        maker.directory("odd", "directory-0", "-Z0", changes=common)
+        for squeeze in ("lz4", "zstd"):
+            if understands(server, squeeze):
+                maker.dump("odd", f"custom-{squeeze}", "-Fc", f"--compress={squeeze}",
+                           core=PgCustom(pg_restore, checked=False), suffix=".dump", changes=common)
+    maker.make_changed()
+    if newest or thorough:
+        shelf.wrapped(plain, ".gz", (Gzip(),), deep=thorough)
     if not newest:
         return
 
     for data in ("empty", "one", "medium", "latin", "raw"):
         dump = maker.dump(data, "plain", suffix=".sql", drilled=data != "raw")
-        maker.dump(data, "custom", "-Fc", core=custom, suffix=".dump", drilled=data in ("empty", "medium"))
+        if data in ("empty", "medium") or thorough:
+            maker.dump(data, "custom", "-Fc", core=custom, suffix=".dump")
         if data in ("medium", "latin"):
             shelf.wrapped(dump, ".gz", (Gzip(),))
     shelf.wrapped(plain, ".many.gz", (Gzip(5),))
     for layer in (Squeezed(".bz2"), Squeezed(".xz"), Zstd()):
         shelf.wrapped(plain, layer.suffix, (layer,), drilled=False)
-    tar = shelf.wrapped(plain, ".gz.tar", gem("PostgreSQL.sql.gz"))
-    shelf.parts(tar, 4)
-    maker.dump("odd", "inserts", "--inserts", suffix=".sql", changes=COMMON, drilled=False)
-    maker.dump("odd", "create", "-C", "--clean", "--if-exists", suffix=".sql", changes=COMMON, drilled=False)
-    maker.dump("odd", "custom-0", "-Fc", "-Z0", core=PgCustom(pg_restore, checked=False), suffix=".dump", changes=COMMON)
+    shelf.parts(shelf.wrapped(plain, ".gz.tar", gem("PostgreSQL.sql.gz")), 4)
     maker.as_tar(folder, "postgresql/odd/directory.tar")
     dumpall = maker.dump("all", "dumpall", suffix=".sql", tool="pg_dumpall", drilled=False)
     shelf.wrapped(dumpall, ".gz", (Gzip(),), drilled=False)
@@ -176,15 +186,6 @@ def build(server: PostgreSQL, shelf: Shelf, newest: bool) -> None:
         maker.dump("odd", "no-owner", "--no-owner", "--no-acl", suffix=".sql")
         maker.dump("odd", "many-inserts", "--column-inserts", "--rows-per-insert=100", suffix=".sql")
         maker.dump("odd", "schema", "--schema-only", suffix=".sql", live=False)
-        for squeeze in ("lz4", "zstd"):
-            try:
-                maker.dump("odd", f"custom-{squeeze}", "-Fc", f"--compress={squeeze}",
-                           core=PgCustom(pg_restore, checked=False), suffix=".dump", changes=COMMON)
-            except ServerError as reason:
-                if "not support" not in str(reason):  # this pg_dump was built without it
-                    raise
-                shutil.rmtree(shelf.home / f"postgresql_odd_custom-{squeeze}", ignore_errors=True)
-        maker.directory("odd", "directory-0", "-Z0", changes=COMMON)
         maker.as_tar(folder, "postgresql/odd/directory.tar.gz", (Gzip(),))
         maker.directory("empty", "directory")
         maker.base("basebackup", "-Ft", "-X", "fetch")
@@ -192,3 +193,14 @@ def build(server: PostgreSQL, shelf: Shelf, newest: bool) -> None:
         big = maker.dump("big", "plain", suffix=".sql")
         shelf.parts(shelf.wrapped(big, ".gz.tar", gem("PostgreSQL.sql.gz")), 3)
         maker.dump("big", "custom", "-Fc", core=custom, suffix=".dump")
+
+
+def understands(server: PostgreSQL, squeeze: str) -> bool:
+    """Whether this pg_dump was built with it."""
+    try:
+        server.tool("pg_dump", "-d", "empty", "-Fc", f"--compress={squeeze}")
+    except ServerError as reason:
+        if "not support" in str(reason):
+            return False
+        raise
+    return True
