@@ -213,6 +213,37 @@ def test_rows_that_are_not_as_wide_as_the_table_show():
 
 
 @pytest.mark.parametrize(
+    "row, odd",
+    [
+        (b"1\ta\\\\b", False),
+        (b"1\t\\N", False),
+        (b"1\t\\t\\n\\r\\b\\f\\v", False),
+        (b"1\t\\\\\\\\N", False),
+        (b"1\ta\\q", True),
+        (b"1\ta\\N", True),
+        (b"1\tC:\\dir", True),
+        (b"1\t\\\\\\q", True),
+    ],
+)
+def test_backslashes(row, odd):
+    content = one_table(row + b"\n\\.\n\n\n")
+    for size in (1, 3, 1000):
+        found = codes(content, pieces=[content[at : at + size] for at in range(0, len(content), size)])
+        assert found == ["bad_structure"] * odd
+
+
+def test_widths_are_followed_over_many_rows(monkeypatch):
+    monkeypatch.setattr(pg_custom, "LONGEST", 7)
+    good = b"".join(b"%d\tx\n" % row for row in range(500))
+    member, problems = look(one_table(good + b"\\.\n\n\n"))
+    assert not problems and member.tables == {(None, "public.a"): 500}
+    for bad in (b"1\tx\ty\n", b"1\n", b"\n"):
+        member, problems = look(one_table(good + bad + good + b"\\.\n\n\n"))
+        assert [problem["code"] for problem in problems] == ["wrong_rows"]
+        assert member.tables == {(None, "public.a"): 1001}
+
+
+@pytest.mark.parametrize(
     "content, code",
     [
         (one_table(b""), "open_copy"),
