@@ -42,7 +42,7 @@ COMMAND_SECONDS = 40 * 60
 
 # What plain pytest runs, in this order.
 TEST_FOLDERS = [f"tests/{name}" for name in (
-    "tools", "unit", "sandbox", "openstack_lab", "contract", "conformance", "integration")]
+    "tools", "unit", "engines", "sandbox", "openstack_lab", "contract", "conformance", "integration")]
 
 
 class Broken(Exception):

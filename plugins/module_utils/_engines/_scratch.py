@@ -171,10 +171,11 @@ class Scratch:
         """Start a server. ``log``: the name of a file in here for what it writes. ``stop``: the signal that ends it
         quickly and cleanly; ``at_death``: what the kernel sends it when we are killed."""
         path = os.path.join(self.path, log)
-        with self._lock, open(path, "ab") as stream:
+        with self._lock:
             if self._closed:
                 raise EngineError("start_failed", "the drill is over")
-            process = self._popen(argv, env, at_death, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream)
+            with open(path, "ab") as stream:
+                process = self._popen(argv, env, at_death, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream)
             note = {"pid": process.pid, "started": _start_of(process.pid), "program": os.path.basename(argv[0]),
                     "stop": int(stop)}
             self._servers.append((process, note, path))
@@ -200,17 +201,15 @@ class Scratch:
         timer = _Deadline(process, timeout)
         try:
             eaten = _feed(process, feed)
-            process.wait()
-        except BaseException:
+            _await_end(process)
+        finally:
+            # With what it may have started, which could hold the pipes open. Before it is waited for: until then its
+            # number is taken.
             _kill_group(process)
             process.wait()
-            raise
-        finally:
             timer.cancel()
             with self._lock:
                 self._clients.discard(process)
-            # A grandchild may hold the pipes open: it is of the same session.
-            _kill_group(process)
             errors.finish()
             if output:
                 output.finish()
@@ -244,10 +243,8 @@ class Scratch:
             if process.poll() is not None:
                 break
             _signal(process.pid, number)
-            try:
-                process.wait(wait)
-            except subprocess.TimeoutExpired:
-                continue
+            _await_end(process, wait)
+        _kill_group(process)
         process.wait()
         with self._lock:
             self._servers = [each for each in self._servers if each[0] is not process]
@@ -263,13 +260,11 @@ class Scratch:
             for process, _note, _log in list(self._servers):
                 if process.poll() is None:
                     _signal(process.pid, self._stop_signal(process))
-            for process, note, _log in list(self._servers):
-                try:
-                    process.wait(5)
-                except subprocess.TimeoutExpired:
-                    _kill_group(process)
-                    process.wait()
-            _end_stragglers(self.path, [note["program"] for _process, note, _log in self._servers], os.getpid())
+            for process, _note, _log in list(self._servers):
+                _await_end(process, 5)
+                _kill_group(process)
+                process.wait()
+            _end_stragglers(self.path, [note for _process, note, _log in self._servers], os.getpid())
             if self._databases and os.path.isdir(self.path):
                 # These could not be dropped. The marker stays, so that a later drill can.
                 _empty(self.path)
@@ -302,7 +297,7 @@ class Scratch:
         swept = []
         for path, marker in Scratch.dead(parent):
             ended = sum(_end_server(note) for note in marker["servers"])
-            _end_stragglers(path, [note.get("program") for note in marker["servers"]], None)
+            _end_stragglers(path, marker["servers"], None)
             if marker["databases"]:
                 _empty(path)
             else:
@@ -509,6 +504,28 @@ def _feed(process, feed):
     return True
 
 
+def _await_end(process, seconds=None):
+    """Wait for a process to end, at most so long, and leave its number to it where the system can do that."""
+    deadline = None if seconds is None else time.monotonic() + seconds
+    if not hasattr(os, "waitid"):
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            pass
+        return
+    while process.returncode is None:
+        try:
+            if os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT | (0 if deadline is None else os.WNOHANG)):
+                return
+        except ChildProcessError:
+            # Another thread has waited for it.
+            process.wait()
+            return
+        if deadline is not None and time.monotonic() >= deadline:
+            return
+        time.sleep(0.005)
+
+
 def _kill_group(process):
     """Kill the session of a process that _popen() made. Its number is ours until the process was waited for."""
     if process.returncode is None:
@@ -545,14 +562,8 @@ def _boot():
 
 def _start_of(pid):
     """When a process was started, in clock ticks since the boot. None: no such process, or no /proc here."""
-    try:
-        with open("/proc/%d/stat" % pid, "rb") as stream:
-            # The name before it may hold blanks and parentheses.
-            fields = stream.read().rpartition(b")")[2].split()
-        # A zombie does nothing any more.
-        return None if fields[0] in (b"Z", b"X") else int(fields[19])
-    except (OSError, ValueError, IndexError):
-        return None
+    started = _field_of(pid, 19)
+    return started if started >= 0 else None
 
 
 def _is_alive(marker):
@@ -629,15 +640,16 @@ def _end_server(note):
     return 1
 
 
-def _end_stragglers(folder, programs, parent):
-    """End what still works in the folder: children of a server that died before them, or of ours (``parent``).
+def _end_stragglers(folder, servers, parent):
+    """End what still works in the folder: what a noted server has started, or what we have (``parent``).
 
-    Only processes of a noted server's program, so that nobody's shell that looks into the folder is hit.
+    Only processes of a server's session or program, so that nobody's shell that looks into the folder is hit.
     """
     deadline = time.monotonic() + 5
-    names = {name for name in programs if name}
+    names, sessions = {note.get("program") for note in servers}, {note["pid"] for note in servers}
     while time.monotonic() < deadline:
-        found = [pid for pid in _pids() if _works_in(pid, folder) and (_name_of(pid) in names or _parent_of(pid) == parent)]
+        found = [pid for pid in _pids() if _works_in(pid, folder) and (
+            _name_of(pid) in names or _field_of(pid, 3) in sessions or _field_of(pid, 1) == parent)]
         if not found:
             return
         for pid in found:
@@ -667,10 +679,13 @@ def _name_of(pid):
         return None
 
 
-def _parent_of(pid):
+def _field_of(pid, number):
+    """A number from /proc/<pid>/stat, counted from the state: 1 is the parent, 3 the session, 19 the start."""
     try:
         with open("/proc/%d/stat" % pid, "rb") as stream:
-            return int(stream.read().rpartition(b")")[2].split()[1])
+            # The name before it may hold blanks and parentheses. A zombie does nothing any more.
+            fields = stream.read().rpartition(b")")[2].split()
+            return -1 if fields[0] in (b"Z", b"X") else int(fields[number])
     except (OSError, ValueError, IndexError):
         return -1
 

@@ -99,7 +99,12 @@ class PostgreSQL(Engine):
         if not found:
             raise EngineError("no_engine", "no PostgreSQL %s on this host: %s" % (
                 ("client", CLIENT_PACKAGES) if self.login else ("server", PACKAGES)))
-        self.installation = choose_installation(found, wanted, self._physical)
+        # Of those that fit, one that has the extensions is better than a nearer one.
+        able = [each for each in found if self._physical or not lacking(each, member.details.get("extensions") or ())]
+        try:
+            self.installation = choose_installation(able or found, wanted, self._physical)
+        except EngineError:
+            self.installation = choose_installation(found, wanted, self._physical)
         version = numbers(self.installation.version)
         if self.login:
             version = self._look_at_existing(wanted) if self.scratch else None
@@ -443,6 +448,17 @@ def choose_installation(found, wanted, exactly=False):
                           " this host has PostgreSQL %s" % (numbers(_major(wanted)), there))
     raise EngineError("engine_too_old", "the dump is of PostgreSQL %s, newer than every PostgreSQL on this host (%s):"
                       " it cannot be restored into an older one" % (numbers(wanted), there))
+
+
+def lacking(installation, extensions):
+    """Those of the extensions that an installation does not have."""
+    folders = [os.path.join(os.path.dirname(installation.bin_dir), "share", *more) for more in (
+        ("extension",), ("postgresql", "extension"), ("pgsql", "extension"))]
+    folders.append("/usr/share/postgresql/%d/extension" % installation.version[0])
+    if installation.bin_dir == "/usr/bin":
+        folders.append("/usr/share/pgsql/extension")
+    there = [folder for folder in folders if os.path.isfile(os.path.join(folder, "plpgsql.control"))]
+    return [name for name in extensions if not any(os.path.isfile(os.path.join(folder, name + ".control")) for folder in there)]
 
 
 def _files_of(folder):
