@@ -31,6 +31,8 @@ def checks(collection: Path) -> Iterator[tuple[str, str | None]]:
            differs(requirements(collection / "tests/unit/requirements.txt"),
                    requirements(collection / "requirements.txt")
                    | requirements(collection / "requirements-optional.txt")))
+    version = ast.parse((collection / "plugins/module_utils/_version.py").read_text(encoding="utf-8")).body[-1]
+    yield ("proofs name this version of the collection", differs(ast.literal_eval(version.value), galaxy["version"]))
     all_files = [*collection.glob("requirements*.txt"), collection / "meta/ee-requirements.txt"]
     bounded = [f"{file.name}: {line}" for file in all_files for line in requirements(file)
                if not line.startswith("-r") and re.search(r"==|<|~=|!=", line)]

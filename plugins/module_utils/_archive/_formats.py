@@ -7,12 +7,33 @@
 
 from __future__ import annotations
 
-from . import mongodump, rdb, sql_mysql, sql_postgresql, sqlite, xbstream
+from . import (
+    mongodump,
+    pg_basebackup,
+    pg_custom,
+    pg_directory,
+    pg_tar,
+    rdb,
+    sql_mysql,
+    sql_postgresql,
+    sqlite,
+    xbstream,
+)
 
 # One stream each: FORMAT, matches(head, name) and read(stream, member, report). The strict ones come first.
-READERS = (xbstream, rdb, sqlite, mongodump, sql_postgresql, sql_mysql, mongodump.Single)
+READERS = (
+    pg_custom,
+    pg_tar,
+    xbstream,
+    rdb,
+    sqlite,
+    mongodump,
+    sql_postgresql,
+    sql_mysql,
+    mongodump.Single,
+)
 # Dumps of many files: classes with accepts(name), entry(name, stream) and finish().
-COLLECTIONS = (mongodump.MongoFolder, rdb.AofFolder)
+COLLECTIONS = (pg_directory.PgDirectory, mongodump.MongoFolder, rdb.AofFolder, pg_basebackup.PgBaseBackup)
 
 
 def reader_of(head, name):
