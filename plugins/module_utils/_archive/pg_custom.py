@@ -428,7 +428,7 @@ def count_rows(stream, copy, rows, wrong):
                 copied.feed(piece[:-3] if ended else piece)
             elif statements.table and statements.rows:
                 rows.number += statements.rows
-            elif ended and copy and piece.strip():
+            elif ended and copy and piece.strip(b"\n"):
                 raise Damaged("bad_structure", "something follows the end of the rows")
     finally:
         if copied is not None:
