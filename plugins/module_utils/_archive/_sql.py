@@ -18,13 +18,15 @@ import re
 from ._stream import Damaged
 
 # Bytes taken from the stream at once: what fits into the cache of a core is quicker than what does not.
-BLOCK = 1 << 17
+BLOCK = 1 << 16
 # A statement that is longer is handed on in pieces.
 LONGEST = 1 << 18
 # So many bytes ahead are looked at to know what a byte means, and so many before it.
 MARGIN = 256
 # Comments and white space before one statement: more than that is no dump.
 _LONGEST_LEAD = 4 << 20
+# With more backslashes than one in so many bytes, it is quicker to look for the pairs that matter.
+_DENSE = 60
 _SMALLEST_WINDOW = 1 << 10
 _MORE_ROWS = re.compile(rb"[ \t\r\n]*,[ \t\r\n]*\(")
 _NEXT_STATEMENT = re.compile(rb"[ \t]*;[ \t\r\n]*")
@@ -59,7 +61,7 @@ class Lexer:
     """
 
     # What is left of rows: quotes, brackets, commas, and all that means that the quick way is not sure.
-    kept = b"'(),;\"\\*"
+    kept = b"\n'(),;\"\\*"
     # Outside of strings, after all strings were taken away: what the quick way does not know.
     doubtful = re.compile(rb"--")
     escapes = False
@@ -69,7 +71,6 @@ class Lexer:
         self._buffer, self._start, self._at, self._base, self._ended = b"", 0, 0, stream.offset, False
         self._whole = True
         self._drop = dropping_all_but(self.kept)
-        self._drop_quotes = dropping_all_but(self.kept.replace(b"'", b""))
         self.lost = False
         self.lead = 0
         self.table, self.rows = None, 0
@@ -87,8 +88,9 @@ class Lexer:
         the number of its values, None where it is not a row."""
         raise NotImplementedError
 
-    def _is_doubtful(self, rows):
-        return b"--" in rows
+    def _may_hide(self, rows, lines_inside):
+        """Whether there may be something outside of strings that makes the quick way wrong; True also where it is not sure."""
+        return lines_inside and b"--" in rows
 
     # The window
 
@@ -183,7 +185,7 @@ class Lexer:
                     width = self.widths[key] = values
                 elif values != width:
                     self._wrong("wrong_rows", "a row of %s with %d values instead of %d" % (_label(table), values, width), begin)
-                unit = b"(" + b"," * (width - 1) + b"),"
+                row = b"(" + b"," * (width - 1) + b")"
             separator = self._separator(head if plain else None)
             if separator is None:
                 return
@@ -198,11 +200,11 @@ class Lexer:
                 end = self._buffer.rfind(separator, self._at, self._at + window)
                 if end < 0:
                     break
-                rows = self._count(self._buffer[self._at : end + 1], unit, separator)
+                rows = self._count(self._buffer[self._at : end + 1], row, separator)
                 if rows is None:
                     # The end of a statement may be among them.
                     end = self._buffer.find(last, self._at, end) if plain else -1
-                    rows = self._count(self._buffer[self._at : end + 1], unit, separator) if end > 0 else None
+                    rows = self._count(self._buffer[self._at : end + 1], row, separator) if end > 0 else None
                     if rows is None:
                         window = max(window >> 3, _SMALLEST_WINDOW)
                         break
@@ -230,32 +232,52 @@ class Lexer:
         """Whether the end of a statement is what it seems to be."""
         return True
 
-    def _count(self, rows, unit, separator):
+    def _count(self, rows, row, separator):
         """How many rows these bytes are, which begin and end with a bracket; None where they may be something else."""
+        unit = row + separator[1:-1].translate(None, self._drop)
         if len(separator) > 8:
+            unit = row + b","
             rows = rows.replace(separator, b"),(")
         if self.escapes and b"\\" in rows:
-            # What is escaped goes, but leaves a byte that is noticed where it stood outside of a string.
-            rows = b"\\".join(b";".join(rows.split(b"\\\\")).split(b"\\'"))
-        if self._is_doubtful(rows):
-            parts = rows.split(b"'")
+            rows = _without_escapes(rows)
+        left, inside = rows.translate(None, self._drop), False
+        if b"'" in left:
+            # Two quotes without anything between them change nothing about what is inside of a string.
+            left = left.replace(b"''", b"")
+            parts = left.split(b"'")
             if not len(parts) & 1:
                 return None
-            rows = b"'".join(parts[::2])
-            if self.doubtful.search(rows):
+            inside = b"\n" in left and b"\n" in b"".join(parts[1::2])
+            left = b"".join(parts[::2])
+        number, rest = divmod(len(left) + len(unit) - len(row), len(unit))
+        if rest or left + unit[len(row) :] != unit * number:
+            return None
+        # A comment to the end of a line that hides a quote would need a line end that is not between two rows.
+        if self._may_hide(rows, inside):
+            parts = rows.split(b"'")
+            if not len(parts) & 1 or self.doubtful.search(b"'".join(parts[::2])):
                 return None
-            left = rows.translate(None, self._drop_quotes)
+        return number
+
+
+def _without_escapes(rows):
+    """Text without what stands behind its backslashes. These stay: outside of a string they would be noticed."""
+    parts = rows.split(b"\\")
+    if len(parts) * _DENSE > len(rows):
+        return b"\\".join(b"\\".join(b"\\n".join(rows.split(b"\\\\")).split(b"\\'")).split(b'\\"'))
+    if b"" not in parts:
+        return b"\\".join([parts[0]] + [part[1:] for part in parts[1:]])
+    kept, literal = [], True
+    for part in parts:
+        if literal:
+            kept.append(part)
+            literal = False
+        elif part:
+            kept.append(part[1:])
         else:
-            left = rows.translate(None, self._drop)
-            if b"'" in left:
-                # Two quotes without anything between them change nothing about what is inside of a string.
-                left = left.replace(b"''", b"")
-                parts = left.split(b"'")
-                if not len(parts) & 1:
-                    return None
-                left = b"".join(parts[::2])
-        number, rest = divmod(len(left) + 1, len(unit))
-        return number if not rest and left + b"," == unit * number else None
+            # Two of them: what follows is text again.
+            literal = True
+    return b"\\".join(kept)
 
 
 def _label(table):

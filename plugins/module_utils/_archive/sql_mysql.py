@@ -177,7 +177,7 @@ def unsafe(piece, escapes=True):
 class Statements(Lexer):
     """The statements of a MySQL or MariaDB dump. ``database`` and ``delimiter`` hold for the piece handed out last."""
 
-    kept = b"'(),;\"\\*`#"
+    kept = b"\n'(),;\"\\*`#"
     escapes = True
 
     def __init__(self, stream, complain=None):
@@ -513,6 +513,9 @@ class _Reader:
         self._conclude()
 
     def _lost(self, error):
+        if self._items.table:
+            database, name = self._items._key(self._items.table)
+            self._member.count(name, self._items.rows, database)
         message = next((line for line in map(TOOL_MESSAGE.match, self._items.pending().split(b"\n")) if line), None)
         if message:
             self._wrong("tool_message", "text of a tool that failed: %s" % shown(message.group(1), 120), error.offset)

@@ -51,6 +51,7 @@ _BINARY = re.compile(rb"\bBINARY\b", re.I)
 _END_OF_LINE = re.compile(rb"[ \t]*\r?\n")
 _CONNECT = re.compile(rb'\\connect[ \t]+(?:-reuse-previous=on[ \t]+)?("(?:[^"`\r\n\\]|""|\\[\'\\])+"|[A-Za-z_\x80-\xff][A-Za-z0-9_$\x80-\xff]*)[ \t]*\r?\n?')
 _RESTRICT = re.compile(rb"\\(un)?restrict[ \t]+[A-Za-z0-9]+[ \t]*\r?\n?")
+_ENCODING_LINE = re.compile(rb"\\encoding SQL_ASCII[ \t]*\r?\n?")
 _META_END = 1 << 16
 
 _SET = re.compile(rb"SET[ \t\r\n]+(?:SESSION[ \t\r\n]+)?([a-z_]+)[ \t\r\n]*(?:=|TO[ \t\r\n])[ \t\r\n]*(.*?)[ \t\r\n]*;", re.I | re.S)
@@ -254,14 +255,16 @@ class Statements(Lexer):
     ``countable`` (whether each line is a row) and ``copy_ends`` (whether it is the last piece of a block).
     """
 
-    kept = b"'(),;\"$\\*"
-    doubtful = re.compile(rb"--|[Ee&]'")
+    kept = b"\n'(),;\"$\\*"
+    doubtful = re.compile(rb"--|[Ee]'")
 
     def __init__(self, stream, complain=None):
         super().__init__(stream, complain)
         self.database, self.encoding, self.standard_strings = None, None, True
         self.schema = "public"
         self.copied, self.columns, self.countable, self.copy_ends = None, None, True, False
+        # The tabs, line ends and backslashes of a "copy" piece, without the line at the end of the block.
+        self.left = b""
 
     def guard(self):
         """Statements that put the settings in force which this lexer goes by."""
@@ -270,8 +273,8 @@ class Statements(Lexer):
             (self.encoding or "UTF8").encode(),
         )
 
-    def _is_doubtful(self, rows):
-        return b"--" in rows or b"E'" in rows or b"e'" in rows or b"&'" in rows
+    def _may_hide(self, rows, lines_inside):
+        return b"e'" in rows or b"E'" in rows or super()._may_hide(rows, lines_inside)
 
     def _key(self, name):
         return (self.database,) + name
@@ -362,6 +365,9 @@ class Statements(Lexer):
         if _CONNECT.fullmatch(line) and not (b"\\" in line[1:] and b"-reuse-previous=on" not in line):
             self.database = connected(line)
             self.standard_strings, self.schema = True, "public"
+        elif _ENCODING_LINE.fullmatch(line):
+            # pg_dump writes it before it connects to a database with an unusual name.
+            self.encoding = "SQL_ASCII"
         elif not _RESTRICT.fullmatch(line):
             self._wrong("unsafe_statement", "the client's command %s" % shown(line), self._offset(begin))
 
@@ -665,20 +671,26 @@ class Statements(Lexer):
             self.lead = 0
             if len(self._buffer) - self._at < BLOCK >> 1 and not self._more() and self._at >= len(self._buffer):
                 self._lose("open_copy", "the rows of %s are open at the end" % ".".join(self.copied), opened)
-            at = self._at if at_line_start and self._buffer.startswith(b"\\.", self._at) else self._end_of_rows(self._at)
+            # What may be the beginning of the end stays.
+            end = len(self._buffer) if self._ended else max(len(self._buffer) - 4, self._at)
+            self.left = self._buffer[self._at : end].translate(None, _DROP_COPY)
+            at = -1
+            if at_line_start and self._buffer.startswith(b"\\.", self._at):
+                at = self._at
+            elif b"\n\\\n" in self.left or end - self._at < MARGIN or self._ended:
+                at = self._end_of_rows(self._at)
             while at > 0 or (not at and at_line_start):
                 while len(self._buffer) - at < 4 and not self._ended:
                     ahead = at - self._at
                     self._more()
                     at = self._at + ahead
                 if self._buffer.startswith((b"\\.\n", b"\\.\r\n"), at):
+                    self.left = self._buffer[self._at : at].translate(None, _DROP_COPY)
                     self._at = self._buffer.index(b"\n", at) + 1
                     self.copy_ends = True
                     yield self._finish("copy")
                     return
                 at = self._end_of_rows(at)
-            # What may be the beginning of the end stays.
-            end = len(self._buffer) if self._ended else max(len(self._buffer) - 4, self._at)
             if end > self._at:
                 at_line_start = self._buffer[end - 1 : end] == b"\n"
                 self._at = end
@@ -714,8 +726,7 @@ class _CopyRows:
         self._unit = b"\t" * (columns - 1) + b"\n"
         self._pattern = self._unit * (2 * BLOCK // len(self._unit) + 2)
 
-    def feed(self, piece, offset):
-        left = piece.translate(None, _DROP_COPY)
+    def feed(self, piece, offset, left):
         slashes = 0
         if b"\\" in piece:
             slashes = left.count(b"\\")
@@ -824,6 +835,8 @@ class _Reader:
         return self._starts + self._cluster_starts > 0
 
     def _lost(self, error):
+        if self._items.table and self._items.rows:
+            self._member.count(".".join(self._items.table), self._items.rows, self._items.database)
         pending = self._items.pending()
         message = next((line for line in map(TOOL_MESSAGE.match, pending.split(b"\n")) if line), None)
         if message:
@@ -962,7 +975,7 @@ class _Reader:
                 self._created.setdefault(key, None)
             return
         made = _CREATED.match(text)
-        if made:
+        if made and not re.match(rb"CREATE[ \t\r\n]+USER[ \t\r\n]+MAPPING\b", text, re.I):
             self._lists[_LISTS[made.group(1).upper()]].add(unquoted(made.group(2))[0])
 
     # COPY
@@ -979,7 +992,7 @@ class _Reader:
         if items.copy_ends:
             piece = piece[: -4 if piece.endswith(b"\r\n") else -3]
         if items.countable and piece:
-            self._copy.feed(piece, offset)
+            self._copy.feed(piece, offset, items.left)
         if items.copy_ends:
             self._copied()
 
