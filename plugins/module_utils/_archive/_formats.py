@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from . import (
+    encrypted,
     mongodump,
     pg_basebackup,
     pg_custom,
@@ -28,6 +29,7 @@ READERS = (
     rdb,
     sqlite,
     mongodump,
+    encrypted,
     sql_postgresql,
     sql_mysql,
     mongodump.Single,
