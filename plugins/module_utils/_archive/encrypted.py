@@ -107,5 +107,5 @@ def read(stream, member, report):
     for begin, end in _END_OF.items():
         if head.startswith(begin) and not tail.rstrip(b"\r\n").endswith(end):
             raise Damaged("truncated", "lacks its last line, %s" % end.decode(), stream.offset)
-    if kind == "age" and size < len(_AGE) + 64:
+    if head.startswith(_AGE) and size < len(_AGE) + 64:
         raise Damaged("truncated", "ends within its header", stream.offset)
