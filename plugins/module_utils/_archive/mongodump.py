@@ -19,12 +19,14 @@ from), ``oplog_entries`` (int, None without an oplog), ``without_id`` (documents
 from __future__ import annotations
 
 import json
+import os
 import re
 from urllib.parse import unquote_to_bytes
 
 from . import _compressed, bson
 from ._crc import Crc64Ecma
-from ._stream import Damaged
+from ._report import Report
+from ._stream import Damaged, Files
 
 FORMAT = "mongodump-archive"
 FOLDER = "mongodump-folder"
@@ -33,6 +35,7 @@ MAGIC = (0x8199E26D).to_bytes(4, "little")
 # Of the server, not of anybody's data.
 SERVERS_OWN = ("admin", "config", "local")
 BUCKETS = "system.buckets."
+_SYSTEMS_RESTORED = ("system.js",)
 
 # Metadata are options and indexes. What is longer is damage, or meant to use up memory.
 _MAX_METADATA = 4 << 20
@@ -52,6 +55,13 @@ def _whole_number(text):
     if len(text) > 20:
         raise ValueError("a number of %d digits" % len(text))
     return int(text)
+
+
+def is_restored(database, collection):
+    """Whether a restore brings a collection back: not what belongs to the server that it came from."""
+    if database in SERVERS_OWN or collection.startswith("$") or not database and collection == "oplog":
+        return False
+    return not collection.startswith("system.") or collection.startswith(BUCKETS) or collection in _SYSTEMS_RESTORED
 
 
 class Metadata:
@@ -249,7 +259,7 @@ def _garbage(stream, member, report):
 def _note_collection(name, each, member, report):
     if not name[0] and name[1] == "oplog":
         member.details["oplog_entries"] = each.found.number
-    elif name[0] in SERVERS_OWN or name[1].startswith("$"):
+    elif not is_restored(*name):
         member.details["not_restored"][_dotted(name)] = each.found.number
     elif each.view:
         member.table(name[1], None, name[0])
@@ -412,7 +422,7 @@ class MongoFolder:
         number = found.number if found else None
         if (database, collection) in self._member.tables:
             report.problem("duplicate", "there are two dumps of collection %s" % _dotted((database, collection)), name)
-        if own or collection in ("system.profile", "system.indexes"):
+        if not is_restored(database or "restored", collection):
             self._member.details["not_restored"][_dotted((database, collection))] = number
         else:
             self._member.table(collection, number, database)
@@ -536,6 +546,34 @@ def batches(stream, size=4 << 20, number=5000):
             raise Damaged("bad_structure", "a piece of collection %s does not end" % _dotted(name), stream.offset - 4)
     if crcs:
         raise Damaged("incomplete", "the archive ends, but collection %s does not" % _dotted(sorted(crcs)[0]), stream.offset)
+
+
+def files_of_folder(folder):
+    """The collections of a folder on a disk: [(database or None, collection, Metadata or None, path of the .bson or None)].
+    Raises Damaged."""
+    found = {}
+    for place, _folders, names in sorted(os.walk(folder)):
+        inside = os.path.relpath(place, folder)
+        database = None if inside == os.curdir else os.path.basename(place)
+        for name in sorted(names):
+            path, kind = os.path.join(place, name), _kind_of(name)
+            if kind in ("bson", "metadata") and os.path.isfile(path) and not os.path.islink(path):
+                stem = _COMPRESSION.sub("", name)[: -len(".bson" if kind == "bson" else ".metadata.json")]
+                found.setdefault((place, database, stem), {})[kind] = path
+    collections = []
+    for (place, database, stem), pair in found.items():
+        metadata = Metadata(_all_of(plain_file(pair["metadata"])), pair["metadata"]) if "metadata" in pair else None
+        deeper = any(other != place and other.startswith(place + os.sep) for other, _database, _stem in found)
+        if stem == "oplog" and metadata is None and (deeper or len(found) == 1):
+            database = ""
+        told = metadata.name if metadata and len(stem) == _SHORTENED and "%24" in stem else None
+        collections.append((database, told or unquote_to_bytes(stem).decode("utf-8", "replace"), metadata, pair.get("bson")))
+    return collections
+
+
+def plain_file(path):
+    """The plain bytes of a file that may be compressed."""
+    return _plain(Files([path]), Report())[0]
 
 
 def grouped(documents, size=4 << 20, number=5000):

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from ._base import Engine, EngineError, Installation, Job
 from ._scratch import Scratch
+from .mongodb import MongoDB
 from .mysql import MysqlEngine
 from .postgresql import PostgreSQL
 from .redis import Redis
 from .sqlite import SQLite
 
-ENGINES = {kind.name: kind for kind in (PostgreSQL, MysqlEngine, Redis, SQLite)}
+ENGINES = {kind.name: kind for kind in (PostgreSQL, MysqlEngine, Redis, MongoDB, SQLite)}
 
 __all__ = ["ENGINES", "Engine", "EngineError", "Installation", "Job", "Scratch"]

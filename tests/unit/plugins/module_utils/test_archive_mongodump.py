@@ -201,7 +201,7 @@ class TestBson:
 
     def test_every_flipped_bit(self):
         """None leads to anything but Damaged, and what is not noticed was in a value or a name."""
-        content = document(EVERY_TYPE)
+        content = document(dict(EVERY_TYPE, **{"long text": "x" * 70, "long unicode": "\xe9" * 9, "binary": b"\0\xff"}))
         unnoticed = 0
         for damaged in flipped(content):
             try:
