@@ -671,8 +671,11 @@ class Statements(Lexer):
             self.lead = 0
             if len(self._buffer) - self._at < BLOCK >> 1 and not self._more() and self._at >= len(self._buffer):
                 self._lose("open_copy", "the rows of %s are open at the end" % ".".join(self.copied), opened)
-            # What may be the beginning of the end stays.
-            end = len(self._buffer) if self._ended else max(len(self._buffer) - 4, self._at)
+            end = len(self._buffer)
+            last = self._buffer.rfind(b"\n", self._at)
+            if not self._ended and end - last <= 4:
+                # What may be the beginning of the end stays.
+                end = max(last, self._at)
             self.left = self._buffer[self._at : end].translate(None, _DROP_COPY)
             at = -1
             if at_line_start and self._buffer.startswith(b"\\.", self._at):

@@ -371,3 +371,12 @@ def test_lengths_that_lie_ask_for_no_memory():
     for lie in (number(0x3FFFFFFF), number(1) + number(1) + number(0) + number(0x01FFFFFF), number(1) + number(1) + number(0) + number(0x7FFFFFFF)):
         assert codes(head + lie + b"few")[0] in ("truncated", "bad_structure")
     assert codes(archive([ENCODING, TABLE, DATA], b"\x01" + number(3) + number(0x7FFFFFFF) + b"1\t2\n"))[0] == "truncated"
+
+
+@pytest.mark.parametrize("cut", range(1, 8))
+def test_rows_end_wherever_a_block_of_bytes_ends(cut):
+    """pg_dump writes empty lines behind the end of a table's rows; a block may end before, in, or behind them."""
+    data = b"1\tsome words\n" * 60000 + b"\\.\n\n\n"
+    rows = pg_custom.Rows()
+    pg_custom.count_rows(Bytes(pieces=[data[:-cut], data[-cut:]]), b"COPY public.t (a, b) FROM stdin;\n", rows, pytest.fail)
+    assert rows.number == 60000
