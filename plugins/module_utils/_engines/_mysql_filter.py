@@ -22,6 +22,8 @@ SYSTEM_DATABASES = frozenset(("mysql", "sys", "performance_schema", "information
 # The first line of newer mariadb-dumps is a command that older clients take for an unknown one. Ours gets an option.
 _SANDBOX = re.compile(rb"/\*M?!999999\\- enable the sandbox mode \*/ ?")
 
+# White space and comments before a statement, and the opening of a comment that is executed.
+_LEAD = re.compile(rb"(?:\s|--[^\n]*(?:\n|\Z)|#[^\n]*(?:\n|\Z)|/\*(?!M?!).*?\*/|/\*M?!\d*)*", re.S)
 _NAME = rb"(?:`((?:[^`]|``)*)`|\"((?:[^\"]|\"\")*)\"|([^\s`'\";,()*/]+))"
 _BLANK = rb"(?:\s|/\*(?:M?!\d*)?|\*/)"
 _USE = re.compile(rb"USE\s*" + _NAME, re.I)
@@ -106,12 +108,15 @@ class Filter:
         for pattern, why in _REFUSED:
             if pattern.match(command):
                 raise unsafe(why, command, offset)
-        use = _USE.match(command)
-        if use:
-            return self._use(_unquoted(use), piece, offset)
-        database = _DATABASE.match(command)
-        if database:
+        if _USE.match(command):
+            return self._use(_unquoted(_as_written(_USE, piece, offset)), piece, offset)
+        if _DATABASE.match(command):
+            database = _as_written(_DATABASE, piece, offset)
             return self._database(database.group(1).upper(), _unquoted(database, 2), piece, offset)
+        for pattern, label in _LEFT_OUT:
+            if pattern.match(command):
+                self.left_out[label] += 1
+                return None
         if word.startswith(b"SET"):
             settings = self._set(command, offset)
             if settings is not None:
@@ -119,10 +124,6 @@ class Filter:
                 return None
             # What a skipped part sets and sets back is wanted all the same.
             return piece
-        for pattern, label in _LEFT_OUT:
-            if pattern.match(command):
-                self.left_out[label] += 1
-                return None
         if self._skipped():
             return None
         return self._with_own_definer(piece) if _SOURCE_OF_DEFINER.match(command) else piece
@@ -208,6 +209,14 @@ def several_databases(names, offset=None):
         "the dump holds several databases (%s, ...), and on an existing server there is one scratch database only: "
         "leave login_* away to restore it into a server of its own" % ", ".join(names[:3]), offset=offset,
     )
+
+
+def _as_written(pattern, piece, offset):
+    """The match in the statement itself: names keep their case there."""
+    match = pattern.match(piece, _LEAD.match(piece).end())
+    if match is None:
+        raise unsafe("names a database in a way that no dump does", piece.strip(), offset)
+    return match
 
 
 def _unquoted(match, first=1):

@@ -24,8 +24,10 @@ _ENTITY = re.compile(r"&(lt|gt|amp|quot);")
 _CHARACTERS = {"lt": "<", "gt": ">", "amp": "&", "quot": '"'}
 
 # Types whose values may be long: their digest takes their place. Others are text in one and only one way.
-_LONG = frozenset(("tinyblob", "blob", "mediumblob", "longblob", "tinytext", "text", "mediumtext", "longtext", "json"))
-_BYTES = frozenset(("char", "varchar", "binary", "varbinary", "enum", "set", "bit", "vector"))
+_LONG = frozenset(("tinyblob", "blob", "mediumblob", "longblob"))
+_LONG_WORDS = frozenset(("tinytext", "text", "mediumtext", "longtext", "json"))
+_BYTES = frozenset(("binary", "varbinary", "bit", "vector"))
+_WORDS = frozenset(("char", "varchar", "enum", "set"))
 _SHAPES = frozenset(("geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon",
                      "geometrycollection", "geomcollection"))
 
@@ -74,8 +76,8 @@ def rows_of(xml):
 def checksum(database, table, columns):
     """The query for a table's checksum: a sum over its rows, so that their order plays no part.
 
-    ``columns`` are (name, data type). Numbers and times have one text on all versions; characters count as the bytes that
-    are stored, so that neither a character set of the connection nor a collation plays a part.
+    ``columns`` are (name, data type). Numbers and times have one text on all versions; characters count as the bytes of one
+    encoding, so that neither a character set of the connection or the table nor a collation plays a part.
     """
     parts = [_as_text(name(column), kind.lower()) for column, kind in sorted(columns)]
     digest = "MD5(CONCAT_WS(',', %s))" % ", ".join(parts)
@@ -86,8 +88,12 @@ def checksum(database, table, columns):
 def _as_text(column, kind):
     if kind in _LONG:
         text = "MD5(%s)" % column
+    elif kind in _LONG_WORDS:
+        text = "MD5(CONVERT(%s USING utf8mb4))" % column
     elif kind in _BYTES:
         text = "HEX(%s)" % column
+    elif kind in _WORDS:
+        text = "HEX(CONVERT(%s USING utf8mb4))" % column
     elif kind in _SHAPES:
         text = "MD5(ST_AsBinary(%s))" % column
     else:

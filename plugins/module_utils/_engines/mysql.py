@@ -29,6 +29,7 @@ import glob
 import os
 import re
 import secrets
+import shutil
 import subprocess
 import threading
 import time
@@ -66,8 +67,10 @@ _NEW_COLLATIONS = (11, 4, 5)
 
 # Denials: the dump asked for what the account of a restore may not do.
 _DENIED = frozenset((1044, 1045, 1142, 1143, 1227, 1290, 1370, 1410, 3948, 4166))
-_FULL = re.compile(r"ERROR (?:1021|1114|3|1026) .*|No space left on device|\(28\b|[Dd]isk (?:is )?full", re.S)
-_WAITS_FOR_SPACE = re.compile(r"[Dd]isk is full|[Dd]isk full|waiting for someone to free")
+_FULL = re.compile(r"ERROR (?:1021|1114) |No space left on device|\(28\b|[Dd]isk (?:is )?full")
+_NO_SPACE = re.compile(r"[Dd]isk is full|[Dd]isk full|waiting for someone to free|No space left on device|OS error 28\b|Errcode: 28\b"
+                       r"|with error 28\b|error number is 28\b|Error number 28\b|[Ee]rrno: 28\b")
+_NOTHING_FREE = 1 << 20
 _ERROR_LINE = re.compile(r"^ERROR (\d+) \(\w+\).*|^ERROR at line.*|^ERROR.*", re.M)
 _GONE = (2002, 2006, 2013, 2055, 1053, 1927)
 _START_SECONDS = 60
@@ -157,7 +160,7 @@ class MysqlEngine(Engine):
         argv = [
             self._programs.server, "--no-defaults", "--datadir=" + folder, "--socket=" + socket,
             "--pid-file=" + os.path.join(self.scratch.path, "s", "pid"), "--tmpdir=" + self.scratch.folder("tmp"),
-            "--init-file=" + init, "--skip-networking", "--skip-name-resolve", "--loose-mysqlx=0",
+            "--init-file=" + init, "--skip-networking", "--skip-name-resolve",
             # Nothing to load, nowhere to write to, no links to follow.
             "--plugin-dir=" + self.scratch.folder("plugins"), "--secure-file-priv=" + self.scratch.folder("files"),
             "--local-infile=0", "--event-scheduler=OFF", "--loose-feedback=OFF", "--skip-log-bin",
@@ -168,10 +171,11 @@ class MysqlEngine(Engine):
             "--innodb-buffer-pool-size=%dM" % (memory // 2), "--key-buffer-size=%dM" % (memory // 16),
             "--loose-aria-pagecache-buffer-size=%dM" % (memory // 16), "--max-connections=%d" % (self.jobs + 16),
             "--performance-schema=OFF",
+            # For tables that do not say theirs: one that loses no character.
+            "--character-set-server=utf8mb4",
         ] + self._basedir() + more
-        if self.installation.flavour == "mariadb":
-            # MySQL 8 follows none, and warns of the option.
-            argv.append("--skip-symbolic-links")
+        # MySQL 8 follows no links, and warns of the option.
+        argv.append("--skip-symbolic-links" if self.installation.flavour == "mariadb" else "--loose-mysqlx=0")
         if self._is_root():
             argv.append("--user=root")
         self._process = self.scratch.spawn(argv, "server.log")
@@ -196,6 +200,17 @@ class MysqlEngine(Engine):
             elif time.monotonic() > deadline:
                 raise EngineError("start_failed", "the scratch server did not start within %d s: %s" % (_START_SECONDS, self._log()))
             time.sleep(0.02)
+
+    def _disk_is_full(self):
+        """Whether the server said so, or had no chance to."""
+        try:
+            with open(os.path.join(self.scratch.path, "server.log"), "rb") as stream:
+                stream.seek(0, os.SEEK_END)
+                stream.seek(max(0, stream.tell() - (1 << 18)))
+                said = stream.read().decode("utf-8", "replace")
+            return bool(_NO_SPACE.search(said)) or shutil.disk_usage(self.scratch.path).free < _NOTHING_FREE
+        except OSError:
+            return False
 
     def _log(self):
         return tail(os.path.join(self.scratch.path, "server.log"))
@@ -236,7 +251,7 @@ class MysqlEngine(Engine):
         # Noted before it is made: a later drill drops what we cannot.
         self.scratch.note_database(self.name, login, name)
         self._scratch_database, self._user_name, self._user_host = name, name, host
-        self._admin.ask("CREATE DATABASE %s;" % sql_text.name(name), failure="start_failed")
+        self._admin.ask("CREATE DATABASE %s CHARACTER SET utf8mb4;" % sql_text.name(name), failure="start_failed")
         try:
             self._make_user({key: value for key, value in place.items() if key not in ("user", "password")})
             self._admin.ask("GRANT ALL PRIVILEGES ON %s.* TO %s;" % (sql_text.pattern(name), self._account()))
@@ -336,7 +351,7 @@ class MysqlEngine(Engine):
         if error.code not in ("restore_failed", "query_failed"):
             return error
         number = error.details.get("number")
-        if self._full or _FULL.search(error.message) or (self._process and _WAITS_FOR_SPACE.search(self._log())):
+        if self._full or _FULL.search(error.message) or (self._process and self._disk_is_full()):
             return EngineError("no_space", "no space left for the scratch database: %s" % error.message)
         if self._process and (number is None or number in _GONE):
             dead = self.scratch.dead_server(wait=2.0)
@@ -469,7 +484,11 @@ class MysqlEngine(Engine):
     def stop(self):
         if self._process is not None:
             # Nothing in it is wanted any more: no time for it to write its pages.
-            self.scratch.stop_server(self._process, signals=[])
+            try:
+                self.scratch.stop_server(self._process, signals=[])
+            except OSError:
+                # It has ended; only the note of that found no space.
+                pass
             self._process = None
         if self.login and self._admin is not None and self._scratch_database is not None:
             name, self._scratch_database = self._scratch_database, None
@@ -665,7 +684,7 @@ class _SpaceWatch:
 
     def _work(self):
         while not self._over.wait(1.0):
-            if _WAITS_FOR_SPACE.search(tail(self._path)):
+            if _NO_SPACE.search(tail(self._path)):
                 self._full()
                 return
 
