@@ -247,6 +247,10 @@ def _without_strings(text):
     return b"".join(part if kind in ("text", "name") else b"''" if kind == "string" else b" " for kind, part in _parts(text))
 
 
+# The line that ends the rows of a COPY, as far as it has been read.
+_MAY_END = re.compile(rb"\n(?:\\(?:\.(?:\r?\n?)?)?)?\Z")
+
+
 class Statements(Lexer):
     """The statements of a PostgreSQL dump.
 
@@ -672,10 +676,10 @@ class Statements(Lexer):
             if len(self._buffer) - self._at < BLOCK >> 1 and not self._more() and self._at >= len(self._buffer):
                 self._lose("open_copy", "the rows of %s are open at the end" % ".".join(self.copied), opened)
             end = len(self._buffer)
-            last = self._buffer.rfind(b"\n", self._at)
-            if not self._ended and end - last <= 4:
-                # What may be the beginning of the end stays.
-                end = max(last, self._at)
+            if not self._ended:
+                # What may be the end, or its beginning, stays.
+                kept = _MAY_END.search(self._buffer, max(end - 5, self._at))
+                end = kept.start() if kept else end
             self.left = self._buffer[self._at : end].translate(None, _DROP_COPY)
             at = -1
             if at_line_start and self._buffer.startswith(b"\\.", self._at):

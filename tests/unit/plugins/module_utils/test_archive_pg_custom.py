@@ -55,7 +55,19 @@ def text(value):
     return number(-1) if value is None else number(len(value.encode())) + value.encode()
 
 
-def entry(ident, kind, tag="", statement="", copy=None, schema="public", data=False, state=None, place=0, version=15, depends=()):
+def entry(
+    ident,
+    kind,
+    tag="",
+    statement="",
+    copy=None,
+    schema="public",
+    data=False,
+    state=None,
+    place=0,
+    version=15,
+    depends=(),
+):
     state = (1 if data else 3) if state is None else state
     made = number(ident) + number(int(data)) + text("0") + text("0") + text(tag) + text(kind)
     made += number(3 if data else 2) + text(statement) + text("") + text(copy) + text(schema) + text("") + text(None)
@@ -112,7 +124,12 @@ def test_a_real_dump(content, version, server, compression):
     member, problems = look(content)
     assert not problems
     assert (member.format, member.engine, member.database) == ("pg_dump-custom", "postgresql", "tiny")
-    assert (member.tool, member.tool_version, member.server_version, member.encoding) == ("pg_dump", server, server, "UTF8")
+    assert (member.tool, member.tool_version, member.server_version, member.encoding) == (
+        "pg_dump",
+        server,
+        server,
+        "UTF8",
+    )
     assert member.tables == {(None, "public.t"): 3, (None, "public.u"): 0}
     details = member.details
     assert details.pop("created_at").startswith("2026-11-26 13:09:")
@@ -139,8 +156,8 @@ def texts(content):
     """Places that nothing else in an archive tells anything about.
 
     The format has no checksum. Texts of the table of contents (names, statements, owners, versions) and what is no more
-    than said (the time of the dump, its last digit of the version, sections, kinds of relations, numbers of entries that
-    nothing depends on) may be damaged so that they are others. A restore shows more of them.
+    than said (the time of the dump, its last digit of the version, sections, kinds of relations, numbers of entries
+    that nothing depends on) may be damaged so that they are others. A restore shows more of them.
     """
     place, free = 11, {7}
 
@@ -284,7 +301,16 @@ def test_what_is_built_is_whole():
 
 def test_places_of_data():
     where = len(archive([ENCODING, TABLE, DATA]))
-    wrong = entry(3, "TABLE DATA", "a", copy="COPY public.a (i, t) FROM stdin;\n", data=True, state=2, place=where + 1, depends=("2",))
+    wrong = entry(
+        3,
+        "TABLE DATA",
+        "a",
+        copy="COPY public.a (i, t) FROM stdin;\n",
+        data=True,
+        state=2,
+        place=where + 1,
+        depends=("2",),
+    )
     right = wrong.replace(struct.pack("<Q", where + 1), struct.pack("<Q", where))
     assert not codes(archive([ENCODING, TABLE, right], rows(3, ROWS)))
     assert codes(archive([ENCODING, TABLE, wrong], rows(3, ROWS))) == ["bad_structure"]
@@ -292,7 +318,9 @@ def test_places_of_data():
 
 def test_rows_of_another_table():
     other = "COPY public.b (i, t) FROM stdin;\n"
-    assert codes(archive([ENCODING, TABLE, entry(3, "TABLE DATA", "a", copy=other, data=True)], rows(3, ROWS))) == ["bad_structure"]
+    assert codes(archive([ENCODING, TABLE, entry(3, "TABLE DATA", "a", copy=other, data=True)], rows(3, ROWS))) == [
+        "bad_structure"
+    ]
     through = entry(3, "TABLE DATA", "a", "-- load via partition root public.b", other, data=True)
     member, problems = look(archive([ENCODING, TABLE, through], rows(3, ROWS)))
     assert not problems and member.tables == {(None, "public.a"): 2}
@@ -310,17 +338,31 @@ def test_inserts():
 def test_tables_without_rows():
     parts = entry(5, "TABLE", "p", "CREATE TABLE public.p (i int)\nPARTITION BY RANGE (i);\n")
     foreign = entry(6, "FOREIGN TABLE", "f", "CREATE FOREIGN TABLE public.f (i integer)\nSERVER s;\n")
-    member, problems = look(archive([ENCODING, TABLE, DATA, parts, foreign, entry(7, "TABLE", "b", "CREATE TABLE public.b ();\n")], rows(3, ROWS)))
+    member, problems = look(
+        archive(
+            [ENCODING, TABLE, DATA, parts, foreign, entry(7, "TABLE", "b", "CREATE TABLE public.b ();\n")],
+            rows(3, ROWS),
+        )
+    )
     assert not problems
     assert member.tables == {(None, "public.a"): 2, (None, "public.b"): 0}
     assert (member.details["partitioned"], member.details["without_data"]) == (["public.p"], ["public.b"])
 
 
-BLOBS = [entry(4, "BLOB", "77", schema=None), entry(5, "BLOB", "78", schema=None), entry(6, "BLOBS", "BLOBS", schema=None, data=True)]
+BLOBS = [
+    entry(4, "BLOB", "77", schema=None),
+    entry(5, "BLOB", "78", schema=None),
+    entry(6, "BLOBS", "BLOBS", schema=None, data=True),
+]
 
 
 def blobs(*numbers):
-    return b"\x03" + number(6) + b"".join(number(one) + chunked(b"content of a large object") for one in numbers) + number(0)
+    return (
+        b"\x03"
+        + number(6)
+        + b"".join(number(one) + chunked(b"content of a large object") for one in numbers)
+        + number(0)
+    )
 
 
 def test_large_objects():
@@ -329,7 +371,10 @@ def test_large_objects():
     for numbers in ((77,), (77, 79), (77, 78, 79), ()):
         assert codes(archive(BLOBS, blobs(*numbers))) == ["missing_table_data"]
     assert codes(archive(BLOBS, blobs(78, 77))) == ["bad_structure"]
-    together = [entry(4, "BLOB METADATA", "77..78", "77\n78\n", schema=None, version=16), entry(6, "BLOBS", "77..78", schema=None, data=True, version=16)]
+    together = [
+        entry(4, "BLOB METADATA", "77..78", "77\n78\n", schema=None, version=16),
+        entry(6, "BLOBS", "77..78", schema=None, data=True, version=16),
+    ]
     assert not codes(archive(together, blobs(77, 78), version=16))
     assert codes(archive(together, blobs(77), version=16)) == ["missing_table_data"]
     # A dump of the data alone announces none.
@@ -368,9 +413,15 @@ def test_no_bombs():
 
 def test_lengths_that_lie_ask_for_no_memory():
     head = archive([])[:-5]
-    for lie in (number(0x3FFFFFFF), number(1) + number(1) + number(0) + number(0x01FFFFFF), number(1) + number(1) + number(0) + number(0x7FFFFFFF)):
+    for lie in (
+        number(0x3FFFFFFF),
+        number(1) + number(1) + number(0) + number(0x01FFFFFF),
+        number(1) + number(1) + number(0) + number(0x7FFFFFFF),
+    ):
         assert codes(head + lie + b"few")[0] in ("truncated", "bad_structure")
-    assert codes(archive([ENCODING, TABLE, DATA], b"\x01" + number(3) + number(0x7FFFFFFF) + b"1\t2\n"))[0] == "truncated"
+    assert (
+        codes(archive([ENCODING, TABLE, DATA], b"\x01" + number(3) + number(0x7FFFFFFF) + b"1\t2\n"))[0] == "truncated"
+    )
 
 
 @pytest.mark.parametrize("cut", range(1, 8))
@@ -378,5 +429,7 @@ def test_rows_end_wherever_a_block_of_bytes_ends(cut):
     """pg_dump writes empty lines behind the end of a table's rows; a block may end before, in, or behind them."""
     data = b"1\tsome words\n" * 60000 + b"\\.\n\n\n"
     rows = pg_custom.Rows()
-    pg_custom.count_rows(Bytes(pieces=[data[:-cut], data[-cut:]]), b"COPY public.t (a, b) FROM stdin;\n", rows, pytest.fail)
+    pg_custom.count_rows(
+        Bytes(pieces=[data[:-cut], data[-cut:]]), b"COPY public.t (a, b) FROM stdin;\n", rows, pytest.fail
+    )
     assert rows.number == 60000
