@@ -31,6 +31,7 @@ sys.path.insert(0, str(ROOT / "tests" / "tools"))
 
 import tree  # noqa: E402
 from client import Sandbox  # noqa: E402
+from in_process import load  # noqa: E402
 
 MODULE = "restorable.backups.backup_file_fetch"
 MIB = 1 << 20
@@ -402,6 +403,7 @@ def test_slices_and_progress(host, sandbox):
 
 def test_killed_at_random_points(host, sandbox):
     """kill -9 of everything, several times; the destination is absent, old or right, and no byte is fetched twice."""
+    look, arrived = load("_receive._partial").look, 0
     size = 64 * MIB
     large = sandbox.blob("crm", size, 4)
     path = host.target / "x.tar"
@@ -412,20 +414,29 @@ def test_killed_at_random_points(host, sandbox):
         # Half of the parts stall on their way, so that the kill finds them there.
         sandbox.fault("stall", route="storage", bytes=chance.randrange(MIB, 8 * MIB), seconds=60, times=2)
         command = host.command({"source": sandbox.uid("crm"), "id": large["id"], "dest": str(path)})
+        asked = len(host.asked("storage"))
         process = subprocess.Popen(command, cwd=host.folder, env=host.environment, stdin=subprocess.DEVNULL,
                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-        time.sleep(chance.uniform(1.0, 2.6))
+        # However long Ansible takes to start: bytes are on their way.
+        give_up = time.monotonic() + 120
+        while len(host.asked("storage")) == asked and process.poll() is None and time.monotonic() < give_up:
+            time.sleep(0.05)
+        time.sleep(chance.uniform(0.0, 1.2))
         kill_all(process)
-        assert path.read_bytes()[:4] == b"old" or sha256(path) == large["sha256"], number
+        whole = sha256(path) == large["sha256"]
+        assert whole or path.read_text() == "old", number
         sandbox.clear_faults()
-    begun = time.monotonic()
+        if whole:
+            break
+        # By what is there, not by what the storage sent: that may have died in the buffers of a connection.
+        before, arrived = arrived, look(str(host.target / ".x.tar.partial"))[2]
+        assert arrived >= before, number
     result = host.fetch({"source": sandbox.uid("crm"), "id": large["id"], "dest": str(path)})
     assert not result.get("failed"), result
     assert sha256(path) == large["sha256"]
     assert host.left() == [".x.tar.restorable.json", "x.tar"]
-    assert time.monotonic() - begun < 40
-    served = sum(entry["bytes_sent"] for entry in sandbox.requests(route="storage"))
-    assert served < 2 * size
+    assert whole or arrived
+    assert whole or (result["bytes_resumed"], result["bytes_received"]) == (arrived, size - arrived)
 
 
 def kill_all(process):
@@ -449,8 +460,10 @@ def kill_all(process):
 
 
 def test_two_at_once(host, sandbox, blob):
-    options = {"source": sandbox.uid("crm"), "id": blob["id"], "dest": str(host.target / "x.tar")}
-    sandbox.fault("stall", route="storage", bytes=MIB, seconds=100, times=4)
+    # However long the second one takes to start: the first is at work, in one slice, until the storage goes on.
+    options = {"source": sandbox.uid("crm"), "id": blob["id"], "dest": str(host.target / "x.tar"),
+               "progress_interval": 0, "api_timeout": 300}
+    sandbox.fault("stall", route="storage", bytes=MIB, seconds=280)
     first = subprocess.Popen(host.command(options), cwd=host.folder, env=host.environment, stdin=subprocess.DEVNULL,
                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     give_up = time.monotonic() + 60
