@@ -5,8 +5,9 @@
 # Private to this collection: no promise of stability is made to others.
 """What is encrypted: by ``openssl enc`` (as old versions of Trove do), GnuPG, age, and xtrabackup's own way.
 
-Without the key nothing can be said of what is inside, so such a file is never whole: the problem ``encrypted`` is always
-there. What the framing shows by itself is looked at: a file of openssl has whole blocks of 16 bytes, texts have an end.
+Without the key nothing can be said of what is inside, so such a file is never whole: the problem ``encrypted`` is
+always there. What the framing shows by itself is looked at: a file of openssl has whole blocks of 16 bytes, texts have
+an end.
 
 ``details``: ``encryption`` ("openssl", "gpg", "age", "xbcrypt").
 """
@@ -55,7 +56,9 @@ def _is_pgp(head, name):
         return False
     tag, content = packet
     # A session key for somebody (version 3 or 6), or from a passphrase (version 4 to 6).
-    likely = (tag == 1 and content[:1] in (b"\x03", b"\x06")) or (tag == 3 and content[:1] in (b"\x04", b"\x05", b"\x06"))
+    likely = (tag == 1 and content[:1] in (b"\x03", b"\x06")) or (
+        tag == 3 and content[:1] in (b"\x04", b"\x05", b"\x06")
+    )
     return likely and (name.lower().endswith((".gpg", ".pgp", ".asc")) or _next_is_packet(head, tag))
 
 
@@ -100,7 +103,10 @@ def read(stream, member, report):
         tail = (tail + block)[-_TAIL:]
     size = stream.offset - start
     report.problem(
-        "encrypted", "is encrypted (%s): without the key nothing tells whether it can be restored" % kind, member.name, start
+        "encrypted",
+        "is encrypted (%s): without the key nothing tells whether it can be restored" % kind,
+        member.name,
+        start,
     )
     if kind == "openssl" and (size % _BLOCK or size < 2 * _BLOCK):
         raise Damaged("truncated", "%d bytes are no whole blocks of a cipher" % size, stream.offset)

@@ -5,13 +5,13 @@
 # Private to this collection: no promise of stability is made to others.
 """pg_basebackup: base.tar, pg_wal.tar and a tar for each tablespace, or the files of the server as they are.
 
-backup_manifest (PostgreSQL 13 and later) lists every file with size and checksum, and ends in a checksum of itself. What
-it lists must be there and equal, and nothing else. As pg_verifybackup does, files are left alone that a server or a tool
-changes later, and the log of writes (WAL), of which the manifest says only which range is needed: its segments must be
-there and whole by name and size. Files may come in any order; of each, only size and checksum are remembered.
+backup_manifest (PostgreSQL 13 and later) lists every file with size and checksum, and ends in a checksum of itself.
+What it lists must be there and equal, and nothing else. As pg_verifybackup does, files are left alone that a server or
+a tool changes later, and the log of writes (WAL), of which the manifest says only which range is needed: its segments
+must be there and whole by name and size. Files may come in any order; of each, only size and checksum are remembered.
 
-``details``: ``label``, ``start_time``, ``start_wal`` (position), ``incremental`` (whether a full backup is needed, too),
-``manifest`` (whether there is one), ``files``, ``wal_segments``, ``tablespaces`` (numbers).
+``details``: ``label``, ``start_time``, ``start_wal`` (position), ``incremental`` (whether a full backup is needed,
+too), ``manifest`` (whether there is one), ``files``, ``wal_segments``, ``tablespaces`` (numbers).
 """
 
 from __future__ import annotations
@@ -136,7 +136,9 @@ class PgBaseBackup:
         if self._said:
             said = self._said.get(path)
             algorithms = {said[1]} if said else set()
-        return {name: Crc32c() if name == "CRC32C" else hashlib.new(_HASHES[name]) for name in algorithms if name != "NONE"}
+        return {
+            name: Crc32c() if name == "CRC32C" else hashlib.new(_HASHES[name]) for name in algorithms if name != "NONE"
+        }
 
     # -- after the last file
 
@@ -153,11 +155,15 @@ class PgBaseBackup:
         if _CONTROL not in self._files:
             self._wrong("missing_member", "%s is not there" % _CONTROL)
         if _LABEL not in self._files and not self._was_shut_down():
-            self._wrong("missing_member", "backup_label is not there: a copy of a running server without it is no backup")
+            self._wrong(
+                "missing_member", "backup_label is not there: a copy of a running server without it is no backup"
+            )
         if self._whole_manifest:
             self._compare()
         elif _MANIFEST not in self._files:
-            self._report.note("%s: without a manifest nothing tells whether its files are all there and whole" % self._member.name)
+            self._report.note(
+                "%s: without a manifest nothing tells whether its files are all there and whole" % self._member.name
+            )
         self._judge_log()
 
     def _was_shut_down(self):
@@ -209,7 +215,8 @@ class PgBaseBackup:
             self._wrong("extra_member", "%s is not in the manifest" % path)
         if unknown:
             self._report.note(
-                "%s: the checksums of %d files were not compared, their kind was known too late" % (self._member.name, len(unknown))
+                "%s: the checksums of %d files were not compared, their kind was known too late"
+                % (self._member.name, len(unknown))
             )
 
     def _note_missing(self, path, missing, elsewhere):
@@ -236,7 +243,9 @@ class PgBaseBackup:
         for number, files in sorted(elsewhere.items()):
             self._wrong("missing_member", "the %d files of the tablespace %s are not there" % (files, number))
         if foreign:
-            self._report.note("%s: not looked at, as not PostgreSQL's own: %s" % (self._member.name, ", ".join(foreign[:5])))
+            self._report.note(
+                "%s: not looked at, as not PostgreSQL's own: %s" % (self._member.name, ", ".join(foreign[:5]))
+            )
 
     # -- the log of writes
 
@@ -332,7 +341,11 @@ class _Manifest:
             raise Damaged("bad_structure", "a line of the manifest that says nothing", self._offset)
 
     def _about_file(self, about):
-        path = about["Path"] if "Path" in about else bytes.fromhex(about["Encoded-Path"]).decode("utf-8", "surrogateescape")
+        path = (
+            about["Path"]
+            if "Path" in about
+            else bytes.fromhex(about["Encoded-Path"]).decode("utf-8", "surrogateescape")
+        )
         algorithm = about.get("Checksum-Algorithm", "NONE")
         if algorithm not in _HASHES and algorithm not in ("CRC32C", "NONE"):
             raise Damaged("unsupported", "an unknown checksum in the manifest: %.20s" % algorithm, self._offset)

@@ -9,9 +9,9 @@ Behind the table of contents come blocks, one for each table with rows and one o
 there, once, whole, and end as COPY ends; rows are counted and looked at as in a plain dump. The format has no checksum
 of its own: zlib's is one for the rows, but the table of contents, and rows that are not compressed, have none.
 
-``details``: ``created_at`` (local time of the dump's host), ``archive_version``, ``entries`` (of the table of contents),
-``partitioned`` (tables that hold no rows themselves), ``without_data`` (tables that get no rows: as asked for, or because
-something is missing), ``large_objects``.
+``details``: ``created_at`` (local time of the dump's host), ``archive_version``, ``entries`` (of the table of
+contents), ``partitioned`` (tables that hold no rows themselves), ``without_data`` (tables that get no rows: as asked
+for, or because something is missing), ``large_objects``.
 """
 
 from __future__ import annotations
@@ -101,7 +101,9 @@ class Contents:
         raw = (stream or self._stream).read(1 + self._integer_size)
         value = int.from_bytes(raw[1:], "little")
         if raw[0] > 1 or (raw[0] and not value):
-            raise Damaged("bad_structure", "a number that is laid out wrongly", (stream or self._stream).offset - len(raw))
+            raise Damaged(
+                "bad_structure", "a number that is laid out wrongly", (stream or self._stream).offset - len(raw)
+            )
         return -value if raw[0] else value
 
     def _number(self, what, lowest, highest):
@@ -168,14 +170,17 @@ class Contents:
             self._oid(start)
         entry.tag, entry.kind = self.text() or "", self.text() or ""
         self._number("the section of an entry", 1, 4)
-        statement, _drop = self._bytes() or b"", self.text()
+        statement = self._bytes() or b""
+        # The statement that drops it.
+        self.text()
         entry.copy = self._bytes() or b""
         entry.schema = self.text()
         for _text in range(2 if self.version >= (1, 14) else 1):
             self.text()
         relation = self._number("the kind of a relation", 0, 127) if self.version >= (1, 16) else 0
-        _owner, with_oids = self.text(), self.text()
-        if with_oids not in ("true", "false", None):
+        # Its owner, and whether rows have numbers of their own.
+        self.text()
+        if self.text() not in ("true", "false", None):
             raise Damaged("bad_structure", "an entry that is laid out wrongly", start)
         while True:
             dependency = self.text()
@@ -471,7 +476,9 @@ class _Blocks:
         start = self._stream.offset
         (kind,) = self._stream.read(1)
         if kind not in (_DATA, _BLOBS):
-            whole = all(number in self._seen for number, entry in self._contents.entries.items() if entry.state != _NO_DATA)
+            whole = all(
+                number in self._seen for number, entry in self._contents.entries.items() if entry.state != _NO_DATA
+            )
             code = "trailing_garbage" if whole else "bad_structure"
             raise Damaged(code, "here should begin the data of a table (0x%02x)" % kind, start)
         number = self._contents.integer()
@@ -482,7 +489,9 @@ class _Blocks:
             raise Damaged("duplicate", "the data of %s a second time" % entry.table, start)
         self._seen.add(number)
         if entry.state == _NO_DATA or (kind == _BLOBS) != entry.is_blobs:
-            raise Damaged("bad_structure", "data of another kind than %s %s should have" % (entry.kind, entry.table), start)
+            raise Damaged(
+                "bad_structure", "data of another kind than %s %s should have" % (entry.kind, entry.table), start
+            )
         if entry.state == _SET and entry.place != start:
             self._wrong("bad_structure", "%s: the data is not where the table of contents says" % entry.table, start)
         if kind == _DATA:

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: no promise of stability is made to others.
-"""Redis: RDB files of Redis 2.6 to 8 and Valkey, append-only files with and without an RDB in front, and folders of them.
+"""Redis: RDB files of Redis 2.6 to 8 and Valkey, append-only files (with and without an RDB in front), folders of both.
 
 Values are passed over, not built: each length is followed to where it leads, and at the end the CRC-64 is compared.
 Packed values (listpacks and the like) must be as long as they say of themselves. An append-only file has no checksum
@@ -13,9 +13,10 @@ Rows of a table ``dbN`` are the keys of that database. Commands behind an RDB ch
 knows: rows are those of the RDB then, and ``commands`` says how many more there were.
 
 ``details``: ``rdb_version``, ``checksum`` ("right", "wrong" or "off": switched off in the server's configuration),
-``created_at`` (seconds since 1970), ``used_memory`` (bytes), ``expires`` (keys that have an end), ``expired_at_creation``
-and ``expired_now`` (of these), ``encodings`` (kind of value: keys), ``largest_value`` (``bytes`` as stored, ``key``,
-``database``), ``functions`` (libraries), ``modules`` (names); of append-only files ``commands``, ``files``.
+``created_at`` (seconds since 1970), ``used_memory`` (bytes), ``expires`` (keys that have an end),
+``expired_at_creation`` and ``expired_now`` (of these), ``encodings`` (kind of value: keys), ``largest_value``
+(``bytes`` as stored, ``key``, ``database``), ``functions`` (libraries), ``modules`` (names); of append-only files
+``commands``, ``files``.
 """
 
 from __future__ import annotations
@@ -111,7 +112,7 @@ def read(stream, member, report):
 
 
 class _Window:
-    """What has been read of a stream and not been passed yet, with a position in it. Knows the CRC of what was passed."""
+    """What has been read of a stream and not been passed yet, with a position in it; and the CRC of what was passed."""
 
     def __init__(self, stream):
         self._stream = stream
@@ -239,7 +240,10 @@ class _Window:
         return kept
 
     def packed(self, judge):
-        """Pass over a string that holds a packed value; ``judge(head, size)`` says whether that is as long as it says."""
+        """Pass over a string that holds a packed value.
+
+        ``judge(head, size)`` says whether it is as long as it says of itself.
+        """
         start = self.offset
         size, encoded = self.length()
         if encoded:
@@ -631,9 +635,7 @@ class _Commands:
         finally:
             member.details["commands"] = member.details.get("commands", 0) + self._count
         if self._began is not None:
-            self._report.problem(
-                "open_statement", "a transaction (MULTI) that does not end", member.name, self._began
-            )
+            self._report.problem("open_statement", "a transaction (MULTI) that does not end", member.name, self._began)
 
     def _command(self):
         """Pass over one; the name of the database when it chooses one."""

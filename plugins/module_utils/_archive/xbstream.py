@@ -319,7 +319,9 @@ class _Reader:
             if others and not any(base + other in names for other in others):
                 lacking.append(base + others[0])
         for path in sorted(lacking)[:20]:
-            self._report.problem("missing_member", "%s: is missing, what belongs to it is there" % path, self._member.name)
+            self._report.problem(
+                "missing_member", "%s: is missing, what belongs to it is there" % path, self._member.name
+            )
 
 
 def _text(path):

@@ -4,8 +4,8 @@
 
 """Dumps by pg_dump 15 and 18 of one small database, for tests.
 
-Database tiny: table t with three rows (one with letters that are not ASCII, one with a backslash, tab and line feed, one
-with a null), table u without rows, large object 77.
+Database tiny: table t with three rows (one with letters that are not ASCII, one with a backslash, tab and line feed,
+one with a null), table u without rows, large object 77.
 """
 
 from __future__ import annotations

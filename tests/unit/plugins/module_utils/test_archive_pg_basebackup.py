@@ -254,7 +254,9 @@ def test_without_a_manifest():
     assert not report.problems
     assert "without a manifest" in report.notes[0]
     # backup_label says where the log must begin.
-    assert codes(changed(folder(), {"backup_manifest": None, next(iter(WALS)): None, "pg_wal/" + "0" * 23 + "F": WAL})) == ["missing_member"]
+    assert codes(
+        changed(folder(), {"backup_manifest": None, next(iter(WALS)): None, "pg_wal/" + "0" * 23 + "F": WAL})
+    ) == ["missing_member"]
 
 
 def test_without_log():
@@ -264,7 +266,10 @@ def test_without_log():
 
 
 def test_a_server_that_was_shut_down_needs_no_label():
-    stopped = changed(folder(), {"backup_manifest": None, "backup_label": None, "global/pg_control": bytes(16) + b"\1\0\0\0" + bytes(9)})
+    stopped = changed(
+        folder(),
+        {"backup_manifest": None, "backup_label": None, "global/pg_control": bytes(16) + b"\1\0\0\0" + bytes(9)},
+    )
     assert not codes(stopped)
 
 

@@ -61,7 +61,17 @@ def codes(files):
 
 def test_names():
     accepts = pg_directory.PgDirectory.accepts
-    for name in ("toc.dat", "x/toc.dat", "1.dat", "1.dat.gz", "2.dat.lz4", "3.dat.zst", "blobs.toc", "blobs_5.toc", "blob_7.dat.gz"):
+    for name in (
+        "toc.dat",
+        "x/toc.dat",
+        "1.dat",
+        "1.dat.gz",
+        "2.dat.lz4",
+        "3.dat.zst",
+        "blobs.toc",
+        "blobs_5.toc",
+        "blob_7.dat.gz",
+    ):
         assert accepts(name)
     for name in ("restore.sql", "a.dat", "toc.txt", "blob_x.dat", "1.dat.bz2", "x.toc", "toc.dat/x"):
         assert not accepts(name)

@@ -133,7 +133,9 @@ def test_every_truncation_is_noticed():
 
 def test_every_flipped_bit_is_noticed():
     # All of a small file, and every fifth of one with all kinds of values.
-    small = sealed(b"\xfa\x09redis-ver\x058.0.0\xfe\x00\xfb\x02\x01\x00\x01a\x01b\xfc" + bytes(8) + b"\x00\x01c\xc0\x07")
+    small = sealed(
+        b"\xfa\x09redis-ver\x058.0.0\xfe\x00\xfb\x02\x01\x00\x01a\x01b\xfc" + bytes(8) + b"\x00\x01c\xc0\x07"
+    )
     for content, step in ((small, 1), (REDIS_7, 5)):
         assert not codes(content)
         for bit in range(0, len(content) * 8, step):
@@ -295,7 +297,14 @@ def test_valkey_9():
 
 
 def test_lengths_that_lie_ask_for_no_memory():
-    for value in (b"\x00\x01a\x81", b"\x01\x01a\x81", b"\x05\x01a\x81", b"\x12\x01a\x81", b"\x0f\x01a\x81", b"\x10\x01a\x81"):
+    for value in (
+        b"\x00\x01a\x81",
+        b"\x01\x01a\x81",
+        b"\x05\x01a\x81",
+        b"\x12\x01a\x81",
+        b"\x0f\x01a\x81",
+        b"\x10\x01a\x81",
+    ):
         assert codes(b"REDIS0012" + value + b"\x7f" + b"\xff" * 7 + b"\x01" * 3000)[0] in ("truncated", "bad_structure")
 
 

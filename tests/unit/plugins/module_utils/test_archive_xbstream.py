@@ -177,7 +177,9 @@ def test_names_of_the_system_tablespace():
     configuration = b"innodb_data_file_path=/srv/one:12M;two:1G:autoextend\n"
     content = backup(file("one", b"1"), **{"backup-my.cnf": configuration}, without=["ibdata1"])
     assert "lacks two," in look(content)[1][0]["message"]
-    assert not codes(backup(file("one", b"1"), file("two", b"2"), **{"backup-my.cnf": configuration}, without=["ibdata1"]))
+    assert not codes(
+        backup(file("one", b"1"), file("two", b"2"), **{"backup-my.cnf": configuration}, without=["ibdata1"])
+    )
 
 
 def test_an_incremental_backup():
@@ -189,15 +191,13 @@ def test_an_incremental_backup():
         file("shop/a.ibd.meta", b"x"),
         without=["ibdata1", "shop/a.ibd"],
         xtrabackup_checkpoints=points,
-        xtrabackup_info=info
+        xtrabackup_info=info,
     )
     member, problems = look(content)
     assert not problems
     assert member.tables == {("shop", "a"): None}
     assert (member.details["backup_type"], member.details["from_lsn"]) == ("incremental", 1456192)
-    content = backup(
-        *files[:1], without=["ibdata1"], xtrabackup_checkpoints=points, xtrabackup_info=info
-    )
+    content = backup(*files[:1], without=["ibdata1"], xtrabackup_checkpoints=points, xtrabackup_info=info)
     assert "ibdata1.meta" in look(content)[1][0]["message"]
 
 
@@ -246,10 +246,13 @@ def test_letters_in_names(stored, name):
 
 def test_percona_compresses_each_file():
     content = backup(
-        *[file(name + ".zst", b"packed") for name in ("ibdata1", "shop/b.ibd", "xtrabackup_logfile", "xtrabackup_info")],
+        *[
+            file(name + ".zst", b"packed")
+            for name in ("ibdata1", "shop/b.ibd", "xtrabackup_logfile", "xtrabackup_info")
+        ],
         file("shop/c.ibd.qp", b"packed"),
         file("backup-my.cnf.lz4", b"packed"),
-        without=["ibdata1", "ib_logfile0", "xtrabackup_info", "backup-my.cnf"]
+        without=["ibdata1", "ib_logfile0", "xtrabackup_info", "backup-my.cnf"],
     )
     member, problems = look(content)
     assert not problems
