@@ -30,7 +30,11 @@ RICH = Path(__file__).with_name("rich.sql")
 
 def programs():
     """The newest PostgreSQL here that has the extensions of rich.sql."""
-    found = [one for one in engine_module.installations("postgres") if not engine_module.lacking(one, ["hstore", "dblink", "citext"])]
+    found = [
+        one
+        for one in engine_module.installations("postgres")
+        if not engine_module.lacking(one, ["hstore", "dblink", "citext"])
+    ]
     if not found:
         pytest.fail("no PostgreSQL with its extensions: apt-get install postgresql postgresql-contrib")
     return found[0]
@@ -46,31 +50,62 @@ class Source:
             place.mkdir(exist_ok=True, mode=0o755)
             if SERVER_USER:
                 os.chown(place, SERVER_USER.pw_uid, SERVER_USER.pw_gid)
-        self._as_server("initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N")
-        words = [installation.program("postgres"), "-D", self.data, "-k", self.socket, "-c", "listen_addresses=", "-c", "fsync=off",
-                 "-c", "max_wal_size=256MB", *options]
+        self._as_server(
+            "initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"
+        )
+        words = [
+            installation.program("postgres"),
+            "-D",
+            self.data,
+            "-k",
+            self.socket,
+            "-c",
+            "listen_addresses=",
+            "-c",
+            "fsync=off",
+            "-c",
+            "max_wal_size=256MB",
+            *options,
+        ]
         with (self.folder / "log").open("wb") as log:
             self.process = subprocess.Popen(words, stdout=log, stderr=log, start_new_session=True, **self._identity())
         deadline = time.monotonic() + 60
-        while subprocess.run([installation.program("psql"), "-h", self.socket, "-U", "postgres", "-c", "SELECT 1", "postgres"],
-                             capture_output=True, check=False).returncode:
+        while subprocess.run(
+            [installation.program("psql"), "-h", self.socket, "-U", "postgres", "-c", "SELECT 1", "postgres"],
+            capture_output=True,
+            check=False,
+        ).returncode:
             assert time.monotonic() < deadline and self.process.poll() is None, (self.folder / "log").read_text()
             time.sleep(0.05)
 
     def _identity(self):
-        return {"user": SERVER_USER.pw_uid, "group": SERVER_USER.pw_gid, "extra_groups": [], "cwd": "/"} if SERVER_USER else {}
+        return (
+            {"user": SERVER_USER.pw_uid, "group": SERVER_USER.pw_gid, "extra_groups": [], "cwd": "/"}
+            if SERVER_USER
+            else {}
+        )
 
     def _as_server(self, program, *words):
-        subprocess.run([self.installation.program(program), *words], check=True, capture_output=True, **self._identity())
+        subprocess.run(
+            [self.installation.program(program), *words], check=True, capture_output=True, **self._identity()
+        )
 
     def client(self, program, *words, **options):
-        done = subprocess.run([self.installation.program(program), "-h", self.socket, "-U", "postgres", *words],
-                              capture_output=True, check=False, **options)
+        done = subprocess.run(
+            [self.installation.program(program), "-h", self.socket, "-U", "postgres", *words],
+            capture_output=True,
+            check=False,
+            **options,
+        )
         assert done.returncode == 0, done.stderr.decode()
         return done.stdout
 
     def sql(self, text, database="postgres"):
-        return self.client("psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", database, input=text.encode()).decode().strip()
+        return (
+            self.client("psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", database, input=text.encode())
+            .decode()
+            .strip()
+        )
 
     def dump(self, target, database, *words):
         self.client("pg_dump", "-f", target, *words, database)
@@ -78,7 +113,14 @@ class Source:
 
     @property
     def place(self):
-        return {"unix_socket": str(self.socket), "port": None, "host": None, "user": "postgres", "password": None, "database": None}
+        return {
+            "unix_socket": str(self.socket),
+            "port": None,
+            "host": None,
+            "user": "postgres",
+            "password": None,
+            "database": None,
+        }
 
     def stop(self):
         self.process.send_signal(signal.SIGQUIT)
@@ -108,7 +150,7 @@ def other_job(path, form, version):
 @contextmanager
 def drill(parent=None, member=None, start=True, **settings):
     """An engine in a scratch folder of its own, of which nothing is left."""
-    scratch = Scratch.create(parent, SERVER_USER)
+    scratch = Scratch.create(parent, SERVER_USER, nice=0)
     engine = PostgreSQL(scratch, settings)
     try:
         engine.choose(member or plain_job("").member)

@@ -48,8 +48,8 @@ class Installation:
 class Job:
     """One dump to restore.
 
-    ``open()`` gives a Stream of the plain bytes of ``member``, from the start, as often as it is called. ``path`` is the
-    file (or folder) on disk where the dump lies there by itself, uncompressed, in its own format. ``parents`` are the
+    ``open()`` gives a Stream of the plain bytes of ``member``, from the start, as often as it is called. ``path`` is
+    the file (or folder) on disk where the dump lies there by itself, uncompressed, in its own format. ``parents`` are the
     jobs that an incremental backup builds on, the full one first. ``jobs``: how many things may be done at once.
     """
 
@@ -80,7 +80,7 @@ class Engine:
         self.timeout = settings.get("timeout")
 
     def choose(self, member):
-        """Find programs that fit the dump. Gives {"server_version", "bin_dir", ...}; raises no_engine, engine_too_old."""
+        """Find programs that fit the dump: {"server_version", "bin_dir", ...}. Raises no_engine, engine_too_old."""
         raise NotImplementedError
 
     def start(self):
@@ -161,8 +161,14 @@ def have_program(name):
 
 def _ask_version(program):
     try:
-        done = subprocess.run([program, "--version"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, timeout=20, check=False)
+        done = subprocess.run(
+            [program, "--version"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=20,
+            check=False,
+        )
     except (OSError, subprocess.SubprocessError):
         return ""
     return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else ""

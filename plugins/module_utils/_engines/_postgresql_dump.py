@@ -20,55 +20,88 @@ _NAME = r'(?:"(?:[^"]|"")+"|[^\s"\',;().]+)'
 _NAMES = r"%s(?:\s*,\s*%s)*" % (_NAME, _NAME)
 
 # The first that matches decides. Patterns match a statement from its first word on; the label is for the user.
-_LEFT_OUT = [(label, re.compile(pattern, re.IGNORECASE | re.DOTALL)) for label, pattern in (
-    ("GRANT and REVOKE", r"(GRANT|REVOKE|ALTER\s+DEFAULT\s+PRIVILEGES)\b"),
-    ("ownership", r"ALTER\s.*\sOWNER\s+TO\s+%s\s*;?\s*$" % _NAME),
-    ("roles", r"(CREATE|ALTER|DROP)\s+(ROLE|GROUP|USER(?!\s+MAPPING\b))\b"),
-    ("roles", r"COMMENT\s+ON\s+ROLE\b"),
-    ("roles", r"(SET|RESET)\s+((LOCAL\s+)?SESSION\s+AUTHORIZATION|((SESSION|LOCAL)\s+)?ROLE)\b"),
-    ("tablespaces", r"((CREATE|ALTER|DROP)|COMMENT\s+ON)\s+TABLESPACE\b"),
-    ("tablespaces", r"SET\s+default_tablespace\s*(=|TO)(?!\s*''\s*;)"),
-    ("databases", r"((CREATE|ALTER|DROP)|COMMENT\s+ON)\s+DATABASE\b"),
-    ("comments on extensions", r"COMMENT\s+ON\s+EXTENSION\b"),
-    ("changes of extensions", r"(ALTER|DROP)\s+EXTENSION\b"),
-    ("publications", r"((CREATE|ALTER|DROP)|COMMENT\s+ON)\s+PUBLICATION\b"),
-    ("subscriptions", r"((CREATE|ALTER|DROP)|COMMENT\s+ON)\s+SUBSCRIPTION\b"),
-    ("event triggers", r"((CREATE|ALTER|DROP)|COMMENT\s+ON)\s+EVENT\s+TRIGGER\b"),
-    ("security labels", r"SECURITY\s+LABEL\b"),
-    ("user mappings", r"(CREATE|ALTER|DROP)\s+USER\s+MAPPING\b"),
-    ("comments on languages", r"COMMENT\s+ON\s+(PROCEDURAL\s+)?LANGUAGE\b"),
-    # Every server has it since PostgreSQL 9.
-    ("the language plpgsql", r'CREATE\s+(OR\s+REPLACE\s+)?(TRUSTED\s+)?(PROCEDURAL\s+)?LANGUAGE\s+"?plpgsql"?\s*[;H]'),
-    ("comments on foreign data wrappers", r"(COMMENT\s+ON|ALTER|DROP)\s+FOREIGN\s+DATA\s+WRAPPER\b"),
-)]
+_LEFT_OUT = [
+    (label, re.compile(pattern, re.IGNORECASE | re.DOTALL))
+    for label, pattern in (
+        ("GRANT and REVOKE", r"(GRANT|REVOKE|ALTER\s+DEFAULT\s+PRIVILEGES)\b"),
+        ("ownership", r"ALTER\s.*\sOWNER\s+TO\s+%s\s*;?\s*$" % _NAME),
+        ("roles", r"(CREATE|ALTER|DROP)\s+(ROLE|GROUP|USER(?!\s+MAPPING\b))\b"),
+        ("roles", r"COMMENT\s+ON\s+ROLE\b"),
+        ("roles", r"(SET|RESET)\s+((LOCAL\s+)?SESSION\s+AUTHORIZATION|((SESSION|LOCAL)\s+)?ROLE)\b"),
+        ("tablespaces", r"((CREATE|ALTER|DROP)|COMMENT\s+ON)\s+TABLESPACE\b"),
+        ("tablespaces", r"SET\s+default_tablespace\s*(=|TO)(?!\s*''\s*;)"),
+        ("databases", r"((CREATE|ALTER|DROP)|COMMENT\s+ON)\s+DATABASE\b"),
+        ("comments on extensions", r"COMMENT\s+ON\s+EXTENSION\b"),
+        ("changes of extensions", r"(ALTER|DROP)\s+EXTENSION\b"),
+        ("publications", r"((CREATE|ALTER|DROP)|COMMENT\s+ON)\s+PUBLICATION\b"),
+        ("subscriptions", r"((CREATE|ALTER|DROP)|COMMENT\s+ON)\s+SUBSCRIPTION\b"),
+        ("event triggers", r"((CREATE|ALTER|DROP)|COMMENT\s+ON)\s+EVENT\s+TRIGGER\b"),
+        ("security labels", r"SECURITY\s+LABEL\b"),
+        ("user mappings", r"(CREATE|ALTER|DROP)\s+USER\s+MAPPING\b"),
+        ("comments on languages", r"COMMENT\s+ON\s+(PROCEDURAL\s+)?LANGUAGE\b"),
+        # Every server has it since PostgreSQL 9.
+        (
+            "the language plpgsql",
+            r'CREATE\s+(OR\s+REPLACE\s+)?(TRUSTED\s+)?(PROCEDURAL\s+)?LANGUAGE\s+"?plpgsql"?\s*[;H]',
+        ),
+        ("comments on foreign data wrappers", r"(COMMENT\s+ON|ALTER|DROP)\s+FOREIGN\s+DATA\s+WRAPPER\b"),
+    )
+]
 
 # What `pg_dump --clean` writes before everything else. The scratch database is empty.
 _CLEANING = re.compile(
-    r"DROP\s|ALTER\s.*\sDROP\s+(CONSTRAINT|DEFAULT|NOT\s+NULL|IDENTITY|EXPRESSION)\b|ALTER\s+TABLE\s.*\sDETACH\s+PARTITION\s"
-    r"|CREATE\s+OR\s+REPLACE\s+VIEW\s.*\sAS\s+SELECT\s+NULL::|SELECT\s+pg_catalog\.lo_unlink\(", re.IGNORECASE | re.DOTALL)
+    r"DROP\s|ALTER\s.*\sDROP\s+(CONSTRAINT|DEFAULT|NOT\s+NULL|IDENTITY|EXPRESSION)\b"
+    r"|ALTER\s+TABLE\s.*\sDETACH\s+PARTITION\s"
+    r"|CREATE\s+OR\s+REPLACE\s+VIEW\s.*\sAS\s+SELECT\s+NULL::|SELECT\s+pg_catalog\.lo_unlink\(",
+    re.IGNORECASE | re.DOTALL,
+)
 SETTING = re.compile(r"SET\s|SELECT\s+pg_catalog\.set_config\(", re.IGNORECASE)
 
 _EXTENSION = re.compile(
     r"CREATE\s+EXTENSION\s+(?:IF\s+NOT\s+EXISTS\s+)?(%s)(?:\s+WITH)?(?:\s+SCHEMA\s+(%s))?(?:\s+VERSION\s+\S+)?\s*;?\s*$"
-    % (_NAME, _NAME), re.IGNORECASE)
+    % (_NAME, _NAME),
+    re.IGNORECASE,
+)
 _WRAPPER = re.compile(r"CREATE\s+FOREIGN\s+DATA\s+WRAPPER\s+(%s)" % _NAME, re.IGNORECASE)
 _POLICY = re.compile(
     r"(CREATE\s+POLICY\s+%s\s+ON\s+(?:ONLY\s+)?%s(?:\.%s)?(?:\s+AS\s+\w+)?(?:\s+FOR\s+\w+)?\s+TO\s+)(%s)"
-    % (_NAME, _NAME, _NAME, _NAMES), re.IGNORECASE)
-_SCHEMA = re.compile(r'CREATE\s+SCHEMA\s+(?:IF\s+NOT\s+EXISTS\s+)?(%s)(?:\s+AUTHORIZATION\s+%s)?\s*;?\s*$' % (_NAME, _NAME),
-                     re.IGNORECASE)
+    % (_NAME, _NAME, _NAME, _NAMES),
+    re.IGNORECASE,
+)
+_SCHEMA = re.compile(
+    r"CREATE\s+SCHEMA\s+(?:IF\s+NOT\s+EXISTS\s+)?(%s)(?:\s+AUTHORIZATION\s+%s)?\s*;?\s*$" % (_NAME, _NAME),
+    re.IGNORECASE,
+)
 _DATABASE = re.compile(r"CREATE\s+DATABASE\s+(%s)" % _NAME, re.IGNORECASE)
 _OPTION = r"\b%s\s*=\s*(?:'([^']*)'|(\w+))"
 
 # Kinds of entries in the table of contents of pg_restore --list.
 _KINDS_LEFT_OUT = {
-    "ACL": "GRANT and REVOKE", "DEFAULT ACL": "GRANT and REVOKE", "DATABASE": "databases", "DATABASE PROPERTIES": "databases",
-    "PUBLICATION": "publications", "PUBLICATION TABLE": "publications", "PUBLICATION TABLES IN SCHEMA": "publications",
-    "SUBSCRIPTION": "subscriptions", "SUBSCRIPTION TABLE": "subscriptions", "EVENT TRIGGER": "event triggers",
-    "SECURITY LABEL": "security labels", "USER MAPPING": "user mappings",
+    "ACL": "GRANT and REVOKE",
+    "DEFAULT ACL": "GRANT and REVOKE",
+    "DATABASE": "databases",
+    "DATABASE PROPERTIES": "databases",
+    "PUBLICATION": "publications",
+    "PUBLICATION TABLE": "publications",
+    "PUBLICATION TABLES IN SCHEMA": "publications",
+    "SUBSCRIPTION": "subscriptions",
+    "SUBSCRIPTION TABLE": "subscriptions",
+    "EVENT TRIGGER": "event triggers",
+    "SECURITY LABEL": "security labels",
+    "USER MAPPING": "user mappings",
 }
-_COMMENTS_LEFT_OUT = ("EXTENSION", "DATABASE", "PUBLICATION", "SUBSCRIPTION", "EVENT TRIGGER", "FOREIGN DATA WRAPPER",
-                      "PROCEDURAL LANGUAGE", "LANGUAGE", "ROLE", "TABLESPACE")
+_COMMENTS_LEFT_OUT = (
+    "EXTENSION",
+    "DATABASE",
+    "PUBLICATION",
+    "SUBSCRIPTION",
+    "EVENT TRIGGER",
+    "FOREIGN DATA WRAPPER",
+    "PROCEDURAL LANGUAGE",
+    "LANGUAGE",
+    "ROLE",
+    "TABLESPACE",
+)
 # Done as text, through the filter: before everything else, and after it.
 _KINDS_FIRST = ("SCHEMA", "EXTENSION", "FOREIGN DATA WRAPPER", "PROCEDURAL LANGUAGE")
 _KINDS_LAST = ("POLICY",)
@@ -116,7 +149,8 @@ class Filter:
             name = unquoted(database.group(1)).encode("latin-1").decode("utf-8", "replace")
             self.databases[name] = {
                 "encoding": _option("ENCODING", statement),
-                "locale": _option("LOCALE", statement) or _option("LC_COLLATE", statement)}
+                "locale": _option("LOCALE", statement) or _option("LC_COLLATE", statement),
+            }
         for label, pattern in _LEFT_OUT:
             if pattern.match(statement):
                 self.left_out[label] += 1
@@ -139,13 +173,16 @@ class Filter:
         match = _SCHEMA.match(statement)
         if match:
             # Where the dump names its owner, that role is not there; public is there in every database.
-            return "CREATE SCHEMA IF NOT EXISTS %s;\n" % match.group(1) if unquoted(match.group(1)) == "public" \
+            return (
+                "CREATE SCHEMA IF NOT EXISTS %s;\n" % match.group(1)
+                if unquoted(match.group(1)) == "public"
                 else "CREATE SCHEMA %s;\n" % match.group(1)
+            )
         match = _POLICY.match(statement)
         if match and unquoted(match.group(2)) != "public":
             # The roles of the policy are not there.
             self.left_out["roles of policies"] += 1
-            return match.group(1) + "CURRENT_USER" + statement[match.end(2):]
+            return match.group(1) + "CURRENT_USER" + statement[match.end(2) :]
         return ""
 
 
@@ -184,7 +221,9 @@ def _is_kind(about, kinds):
 def _longer_kind(about, kind):
     """Whether the kind goes on: "DATABASE PROPERTIES" is no "DATABASE". A schema may be called PROPERTIES, too: then
     what follows it is a name and an owner at least."""
-    return any(other != kind and other.startswith(kind + " ") and about.startswith(other + " ") for other in _KINDS_LEFT_OUT)
+    return any(
+        other != kind and other.startswith(kind + " ") and about.startswith(other + " ") for other in _KINDS_LEFT_OUT
+    )
 
 
 def _label_of(about):
@@ -193,7 +232,9 @@ def _label_of(about):
             return _KINDS_LEFT_OUT[kind]
     match = re.match(r"COMMENT \S+ (.*)$", about)
     if match and any(match.group(1).startswith(kind + " ") for kind in _COMMENTS_LEFT_OUT):
-        return "comments on databases" if match.group(1).startswith("DATABASE ") else "comments on extensions and the like"
+        return (
+            "comments on databases" if match.group(1).startswith("DATABASE ") else "comments on extensions and the like"
+        )
     return None
 
 
@@ -207,10 +248,26 @@ def knows_restrict(version):
 # -- codecs and encodings ---------------------------------------------------------------------------------------
 
 _ENCODINGS = {
-    "utf8": "UTF8", "unicode": "UTF8", "sqlascii": "SQL_ASCII", "ascii": "SQL_ASCII", "latin1": "LATIN1", "iso88591": "LATIN1",
-    "latin2": "LATIN2", "iso88592": "LATIN2", "latin9": "LATIN9", "iso885915": "LATIN9", "win1252": "WIN1252",
-    "cp1252": "WIN1252", "win1251": "WIN1251", "cp1251": "WIN1251", "win1250": "WIN1250", "cp1250": "WIN1250",
-    "eucjp": "EUC_JP", "euckr": "EUC_KR", "euccn": "EUC_CN", "koi8r": "KOI8R",
+    "utf8": "UTF8",
+    "unicode": "UTF8",
+    "sqlascii": "SQL_ASCII",
+    "ascii": "SQL_ASCII",
+    "latin1": "LATIN1",
+    "iso88591": "LATIN1",
+    "latin2": "LATIN2",
+    "iso88592": "LATIN2",
+    "latin9": "LATIN9",
+    "iso885915": "LATIN9",
+    "win1252": "WIN1252",
+    "cp1252": "WIN1252",
+    "win1251": "WIN1251",
+    "cp1251": "WIN1251",
+    "win1250": "WIN1250",
+    "cp1250": "WIN1250",
+    "eucjp": "EUC_JP",
+    "euckr": "EUC_KR",
+    "euccn": "EUC_CN",
+    "koi8r": "KOI8R",
 }
 
 

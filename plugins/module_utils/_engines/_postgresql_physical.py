@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: no promise of stability is made to others.
-"""Physical backups of PostgreSQL (pg_basebackup, as tars or as a data folder) made a data folder that can be started."""
+"""Physical backups of PostgreSQL, tars or a data folder of pg_basebackup, made a data folder that can be started."""
 
 from __future__ import annotations
 
@@ -17,11 +17,42 @@ from .._archive._stream import Files
 from ._base import EngineError
 
 # Folders that a server wants and a tar of files may not have: they are empty.
-_EMPTY = ("base", "global", "pg_commit_ts", "pg_dynshmem", "pg_logical", "pg_logical/mappings", "pg_logical/snapshots", "pg_multixact",
-          "pg_multixact/members", "pg_multixact/offsets", "pg_notify", "pg_replslot", "pg_serial", "pg_snapshots", "pg_stat",
-          "pg_stat_tmp", "pg_subtrans", "pg_tblspc", "pg_twophase", "pg_wal", "pg_wal/archive_status", "pg_xact")
-_CONFIGURATION = ("postgresql.conf", "postgresql.auto.conf", "pg_ident.conf", "pg_hba.conf", "postmaster.pid", "postmaster.opts",
-                  "recovery.conf", "recovery.signal", "standby.signal", "tablespace_map")
+_EMPTY = (
+    "base",
+    "global",
+    "pg_commit_ts",
+    "pg_dynshmem",
+    "pg_logical",
+    "pg_logical/mappings",
+    "pg_logical/snapshots",
+    "pg_multixact",
+    "pg_multixact/members",
+    "pg_multixact/offsets",
+    "pg_notify",
+    "pg_replslot",
+    "pg_serial",
+    "pg_snapshots",
+    "pg_stat",
+    "pg_stat_tmp",
+    "pg_subtrans",
+    "pg_tblspc",
+    "pg_twophase",
+    "pg_wal",
+    "pg_wal/archive_status",
+    "pg_xact",
+)
+_CONFIGURATION = (
+    "postgresql.conf",
+    "postgresql.auto.conf",
+    "pg_ident.conf",
+    "pg_hba.conf",
+    "postmaster.pid",
+    "postmaster.opts",
+    "recovery.conf",
+    "recovery.signal",
+    "standby.signal",
+    "tablespace_map",
+)
 _PART = re.compile(r"^(base|pg_wal|\d+)\.tar(\.[a-z0-9]+)?$")
 
 
@@ -35,14 +66,16 @@ def unpack_backup(scratch, path, data):
     elif os.path.exists(os.path.join(path, "PG_VERSION")):
         _copy(path, data)
     else:
-        raise EngineError("restore_failed", "%s holds neither base.tar nor PG_VERSION: it is no backup of pg_basebackup" % path)
+        raise EngineError(
+            "restore_failed", "%s holds neither base.tar nor PG_VERSION: it is no backup of pg_basebackup" % path
+        )
     for name in _EMPTY:
         os.makedirs(os.path.join(data, name), mode=0o700, exist_ok=True)
     scratch.give(data)
 
 
 def forget_configuration(data):
-    """What the backup says of how its server was run: nothing of it is obeyed. Its slots hold nothing that is needed."""
+    """What the backup says of how its server was run: none of it is obeyed. Its slots hold nothing that is needed."""
     for name in _CONFIGURATION:
         place = os.path.join(data, name)
         if os.path.lexists(place):
@@ -82,8 +115,10 @@ def _unpack(path, folder):
     # A link to where a tablespace was is only noted: it is not made.
     if report.problems:
         problem = report.problems[0]
-        raise EngineError("unsafe" if problem["code"] == "unsafe_member" else "restore_failed",
-                          "%s: %s" % (os.path.basename(path), problem["message"]))
+        raise EngineError(
+            "unsafe" if problem["code"] == "unsafe_member" else "restore_failed",
+            "%s: %s" % (os.path.basename(path), problem["message"]),
+        )
 
 
 def _write(entry, target):
@@ -98,7 +133,10 @@ def _copy(source, target):
     for entry in os.scandir(source):
         place = os.path.join(target, entry.name)
         if entry.is_symlink():
-            raise EngineError("unsafe", "%s is a link; a data folder with tablespaces elsewhere is restored from tars only" % entry.path)
+            raise EngineError(
+                "unsafe",
+                "%s is a link; a data folder with tablespaces elsewhere is restored from tars only" % entry.path,
+            )
         if entry.is_dir():
             os.makedirs(place, mode=0o700, exist_ok=True)
             _copy(entry.path, place)

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: no promise of stability is made to others.
-"""Servers of PostgreSQL as a drill sees them: logins, what can be read through them, a server of our own, an existing one."""
+"""Servers of PostgreSQL as a drill sees them: logins, what they can read, a server of our own, an existing one."""
 
 from __future__ import annotations
 
@@ -26,8 +26,16 @@ _START_SECONDS = 60.0
 _RECOVERY_SECONDS = 24 * 3600.0
 _LEADING = re.compile(rb"(?:\s+|--[^\n]*(?:\n|$)|/\*(?:[^*]|\*(?!/))*\*/)*")
 # What the restored server's text looks like must not hang on a server's or a database's settings.
-_SAME_TEXT = {"search_path": "pg_catalog", "datestyle": "ISO,MDY", "timezone": "UTC", "intervalstyle": "postgres",
-              "bytea_output": "hex", "extra_float_digits": "1", "lc_monetary": "C", "xmloption": "content"}
+_SAME_TEXT = {
+    "search_path": "pg_catalog",
+    "datestyle": "ISO,MDY",
+    "timezone": "UTC",
+    "intervalstyle": "postgres",
+    "bytea_output": "hex",
+    "extra_float_digits": "1",
+    "lc_monetary": "C",
+    "xmloption": "content",
+}
 
 _HELPERS = """
 CREATE SCHEMA {schema};
@@ -42,8 +50,9 @@ BEGIN
     EXECUTE format('GRANT USAGE ON FOREIGN DATA WRAPPER %I TO {role}', r.fdwname);
   END LOOP;
   FOR r IN SELECT p.oid::regprocedure AS f FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
-      JOIN pg_proc p ON p.oid = d.objid WHERE d.refclassid = 'pg_extension'::regclass AND d.classid = 'pg_proc'::regclass
-      AND e.extname IN ('dblink', 'http', 'pg_net', 'aws_s3', 'aws_lambda', 'plproxy', 'pg_curl', 'adminpack', 'file_fdw')
+      JOIN pg_proc p ON p.oid = d.objid
+      WHERE d.refclassid = 'pg_extension'::regclass AND d.classid = 'pg_proc'::regclass AND e.extname IN
+      ('dblink', 'http', 'pg_net', 'aws_s3', 'aws_lambda', 'plproxy', 'pg_curl', 'adminpack', 'file_fdw')
   LOOP
     EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', r.f);
   END LOOP;
@@ -61,8 +70,8 @@ BEGIN
   END IF;
   EXECUTE format('CREATE EXTENSION IF NOT EXISTS %I', wanted)
     || CASE WHEN place IS NULL THEN '' ELSE format(' WITH SCHEMA %I', place) END;
-  FOR r IN SELECT c.oid, c.relkind, s.nspname, c.relname FROM pg_extension e JOIN pg_class c ON c.oid = ANY (e.extconfig)
-      JOIN pg_namespace s ON s.oid = c.relnamespace WHERE e.extname = wanted
+  FOR r IN SELECT c.oid, c.relkind, s.nspname, c.relname
+      FROM pg_extension e JOIN pg_class c ON c.oid = ANY (e.extconfig) JOIN pg_namespace s ON s.oid = c.relnamespace WHERE e.extname = wanted
       AND NOT EXISTS (SELECT FROM {schema}.rows WHERE relation = c.oid) LOOP
     EXECUTE format('GRANT ALL ON %I.%I TO {role}', r.nspname, r.relname);
     IF r.relkind = 'r' THEN
@@ -104,9 +113,10 @@ FROM pg_roles r WHERE rolname = current_user;
 
 _TABLES = """
 SELECT s.nspname, c.relname, {extra} FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace s ON s.oid = c.relnamespace
-WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND s.nspname !~ '^pg_' AND s.nspname NOT IN ('information_schema', {helpers})
-AND ({known} OR NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
-  AND d.objid = c.oid AND d.deptype = 'e'))
+WHERE c.relkind = 'r' AND c.relpersistence <> 't'
+AND s.nspname !~ '^pg_' AND s.nspname NOT IN ('information_schema', {helpers})
+AND ({known} OR NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
+  WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid AND d.deptype = 'e'))
 ORDER BY pg_catalog.pg_relation_size(c.oid) DESC, 1, 2
 """
 
@@ -132,8 +142,15 @@ class Login:
         self._scratch, self._timeout = scratch, timeout
         self.installation, self.user, self.password = installation, user, password
         self._programs = scratch.programs(installation.bin_dir)
-        self.environment = {"PGHOST": host, "PGPORT": str(port), "PGUSER": user, "PGCONNECT_TIMEOUT": "30",
-                            "PGAPPNAME": "restorable-drill", "PSQL_HISTORY": "/dev/null", "PAGER": "cat"}
+        self.environment = {
+            "PGHOST": host,
+            "PGPORT": str(port),
+            "PGUSER": user,
+            "PGCONNECT_TIMEOUT": "30",
+            "PGAPPNAME": "restorable-drill",
+            "PSQL_HISTORY": "/dev/null",
+            "PAGER": "cat",
+        }
         if password:
             escaped = password.replace("\\", "\\\\").replace(":", "\\:")
             name = "password-%s" % secrets.token_hex(6)
@@ -145,7 +162,9 @@ class Login:
         return os.path.join(self._programs, name)
 
     def environment_for(self, database, settings=None):
-        options = " ".join("-c %s=%s" % (name, re.sub(r"([\\ ])", r"\\\1", value)) for name, value in (settings or {}).items())
+        options = " ".join(
+            "-c %s=%s" % (name, re.sub(r"([\\ ])", r"\\\1", value)) for name, value in (settings or {}).items()
+        )
         return dict(self.environment, PGDATABASE=database, PGOPTIONS=options, PGCLIENTENCODING="UTF8")
 
     def run(self, sql, database, settings=None, failure="start_failed"):
@@ -156,14 +175,21 @@ class Login:
         """Run one statement of the user's, in a transaction that only reads."""
         if sql.lstrip().startswith("\\"):
             raise EngineError("query_failed", "a command of psql is no query: %s" % sql)
-        return self._ask(["-c", "BEGIN READ ONLY", "-c", sql, "-c", "ROLLBACK"], None, database, settings, "query_failed")
+        return self._ask(
+            ["-c", "BEGIN READ ONLY", "-c", sql, "-c", "ROLLBACK"], None, database, settings, "query_failed"
+        )
 
     def _ask(self, words, feed, database, settings, failure):
         token = secrets.token_hex(12)
-        words = ["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-R", token + "R", "-F", token + "F",
-                 "-P", "null=%sN" % token] + words
-        text = self._scratch.run([self.program("psql")] + words, feed=feed, env=self.environment_for(database, settings),
-                                 timeout=self._timeout, failure=failure)
+        format_of_rows = ["-R", token + "R", "-F", token + "F", "-P", "null=%sN" % token]
+        words = "-X -q -A -t -v ON_ERROR_STOP=1".split() + format_of_rows + words
+        text = self._scratch.run(
+            [self.program("psql")] + words,
+            feed=feed,
+            env=self.environment_for(database, settings),
+            timeout=self._timeout,
+            failure=failure,
+        )
         return parse_rows(text, token)
 
 
@@ -176,8 +202,10 @@ def parse_rows(text, token):
     if not text:
         return []
     body = text[:-1] if text.endswith("\n") else text
-    return [[None if value == token + "N" else value for value in record.split(token + "F")]
-            for record in body.split(token + "R")]
+    return [
+        [None if value == token + "N" else value for value in record.split(token + "F")]
+        for record in body.split(token + "R")
+    ]
 
 
 class Reader:
@@ -196,24 +224,35 @@ class Reader:
 
     def _count(self, database):
         helpers, login = self._helpers, self._login_of(database)
-        tables = login.run(_TABLES.format(
-            extra="coalesce((SELECT rows FROM %s.rows WHERE relation = c.oid), 0)" % helpers if helpers else "0",
-            helpers=literal(helpers or ""),
-            known="c.oid IN (SELECT relation FROM %s.rows)" % helpers if helpers else "false",
-        ), database, self._settings(_SAME_TEXT), "query_failed")
-        shares = [tables[start::self._jobs] for start in range(min(self._jobs, len(tables)))]
+        tables = login.run(
+            _TABLES.format(
+                extra="coalesce((SELECT rows FROM %s.rows WHERE relation = c.oid), 0)" % helpers if helpers else "0",
+                helpers=literal(helpers or ""),
+                known="c.oid IN (SELECT relation FROM %s.rows)" % helpers if helpers else "false",
+            ),
+            database,
+            self._settings(_SAME_TEXT),
+            "query_failed",
+        )
+        shares = [tables[start :: self._jobs] for start in range(min(self._jobs, len(tables)))]
         with ThreadPoolExecutor(max(1, len(shares))) as pool:
             answers = list(pool.map(lambda share: self._count_share(login, database, share), shares))
         return [one for answer in answers for one in answer]
 
     def _count_share(self, login, database, tables):
-        sql = ["SELECT 0, %d, count(*) - %s FROM ONLY %s.%s" % (number, extra, quoted(schema), quoted(name))
-               for number, (schema, name, extra) in enumerate(tables)]
+        sql = [
+            "SELECT 0, %d, count(*) - %s FROM ONLY %s.%s" % (number, extra, quoted(schema), quoted(name))
+            for number, (schema, name, extra) in enumerate(tables)
+        ]
         # One answer for many tables: a statement for each would be an answer for each.
         found = []
         for start in range(0, len(sql), 100):
-            found += login.run(" UNION ALL ".join(sql[start:start + 100]) + ";\n", database,
-                                     self._settings(_SAME_TEXT), "query_failed")
+            found += login.run(
+                " UNION ALL ".join(sql[start : start + 100]) + ";\n",
+                database,
+                self._settings(_SAME_TEXT),
+                "query_failed",
+            )
         return [("%s.%s" % tuple(tables[int(number)][:2]), int(rows)) for _zero, number, rows in found]
 
     def query(self, sql, database=None):
@@ -229,11 +268,22 @@ class Reader:
         if not columns:
             raise EngineError("query_failed", "there is no table %s" % table)
         names = login.run(
-            "SELECT format('%%I.%%I', s.nspname, c.relname) FROM pg_class c JOIN pg_namespace s ON s.oid = c.relnamespace"
-            " WHERE s.nspname || '.' || c.relname = %s;\n" % _text(table), actual, settings, "query_failed")
+            "SELECT format('%%I.%%I', s.nspname, c.relname)"
+            " FROM pg_class c JOIN pg_namespace s ON s.oid = c.relnamespace WHERE s.nspname || '.' || c.relname = %s;\n"
+            % _text(table),
+            actual,
+            settings,
+            "query_failed",
+        )
         only = "ONLY " if columns[0][0] == "r" else ""
-        rows = login.run(_CHECKSUM.format(columns=", ".join(name for _kind, name in columns if name is not None),
-                                                table=only + names[0][0]), actual, settings, "query_failed")
+        rows = login.run(
+            _CHECKSUM.format(
+                columns=", ".join(name for _kind, name in columns if name is not None), table=only + names[0][0]
+            ),
+            actual,
+            settings,
+            "query_failed",
+        )
         count, first, second = rows[0]
         return "%s:%x:%x" % (count, int(first), int(second))
 
@@ -266,7 +316,7 @@ def _is_several(sql):
     found = 0
     try:
         for kind, piece, _offset in sql_postgresql.statements(Bytes(sql.encode("utf-8"))):
-            found += kind in ("sql", "meta") and bool(piece[_LEADING.match(piece).end():].strip(b"; \t\r\n"))
+            found += kind in ("sql", "meta") and bool(piece[_LEADING.match(piece).end() :].strip(b"; \t\r\n"))
     except Damaged as error:
         if error.code != "open_statement":
             raise EngineError("query_failed", error.message)
@@ -287,13 +337,32 @@ class Server:
         self._process = None
 
     def login(self, user=None, password=None):
-        return Login(self._scratch, self._installation, self.socket, PORT, user or self.superuser,
-                     password or self._password, self._timeout)
+        return Login(
+            self._scratch,
+            self._installation,
+            self.socket,
+            PORT,
+            user or self.superuser,
+            password or self._password,
+            self._timeout,
+        )
 
     def make(self):
         """initdb. The locale decides what upper case is and how text is sorted; C.UTF-8 is the same on all hosts."""
-        words = [os.path.join(self._programs, "initdb"), "-D", self.data, "-U", self.superuser, "-E", "UTF8", "-N",
-                 "-A", self._method(), "--pwfile", self._scratch.write("superuser", self._password + "\n")]
+        words = [
+            os.path.join(self._programs, "initdb"),
+            "-D",
+            self.data,
+            "-U",
+            self.superuser,
+            "-E",
+            "UTF8",
+            "-N",
+            "-A",
+            self._method(),
+            "--pwfile",
+            self._scratch.write("superuser", self._password + "\n"),
+        ]
         try:
             self._scratch.run(words + ["--locale=C.UTF-8"], timeout=300, failure="start_failed")
         except EngineError as error:
@@ -315,13 +384,16 @@ class Server:
     def start(self):
         words = [os.path.join(self._programs, "postgres"), "-D", self.data, "-p", str(PORT)]
         # INT and QUIT let it clean up behind itself; QUIT does not wait for anything.
-        self._process = self._scratch.spawn(words + self._options(), "postgresql.log", stop=signal.SIGQUIT,
-                                            at_death=signal.SIGQUIT)
+        self._process = self._scratch.spawn(
+            words + self._options(), "postgresql.log", stop=signal.SIGQUIT, at_death=signal.SIGQUIT
+        )
         deadline = time.monotonic() + _START_SECONDS
         while not self._is_ready():
             dead = self._scratch.dead_server()
             if dead:
-                raise EngineError("no_space" if "No space left" in dead else "start_failed", "PostgreSQL did not start: " + dead)
+                raise EngineError(
+                    "no_space" if "No space left" in dead else "start_failed", "PostgreSQL did not start: " + dead
+                )
             if time.monotonic() > deadline:
                 raise EngineError("start_failed", "PostgreSQL was not ready within %d seconds" % _START_SECONDS)
             time.sleep(0.01)
@@ -332,7 +404,7 @@ class Server:
             self._process = None
 
     def _is_ready(self):
-        """"ready" stands on the last line of the pid file as soon as connections are taken."""
+        """ "ready" stands on the last line of the pid file as soon as connections are taken."""
         try:
             handle = os.open(os.path.join(self.data, "postmaster.pid"), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
             with os.fdopen(handle, "rb") as stream:
@@ -346,25 +418,60 @@ class Server:
     def _options(self):
         memory = max(32, self._memory)
         settings = {
-            "config_file": os.path.join(self.data, "postgresql.conf"), "hba_file": os.path.join(self.data, "pg_hba.conf"),
-            "ident_file": os.path.join(self.data, "pg_ident.conf"), "listen_addresses": "", "unix_socket_directories": self.socket,
-            "unix_socket_permissions": "0700", "external_pid_file": "",
+            "config_file": os.path.join(self.data, "postgresql.conf"),
+            "hba_file": os.path.join(self.data, "pg_hba.conf"),
+            "ident_file": os.path.join(self.data, "pg_ident.conf"),
+            "listen_addresses": "",
+            "unix_socket_directories": self.socket,
+            "unix_socket_permissions": "0700",
+            "external_pid_file": "",
             # It is thrown away, so nothing has to survive.
-            "fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "restart_after_crash": "off",
-            "wal_level": "minimal", "max_wal_senders": "0", "archive_mode": "off", "archive_command": "", "hot_standby": "off",
-            "max_wal_size": "4GB", "checkpoint_timeout": "1h", "autovacuum": "off", "track_activities": "off",
-            "shared_buffers": "%dMB" % (memory // 4), "maintenance_work_mem": "%dMB" % max(16, memory // 4),
-            "work_mem": "%dMB" % max(4, memory // 32), "max_connections": str(4 * self._jobs + 20),
-            "max_locks_per_transaction": "256", "dynamic_shared_memory_type": "mmap", "huge_pages": "off",
-            "max_prepared_transactions": "64", "max_replication_slots": "0", "max_logical_replication_workers": "0",
-            "logging_collector": "off", "log_destination": "stderr", "log_min_messages": "warning", "log_statement": "none",
-            "log_min_error_statement": "panic", "log_timezone": "UTC", "timezone": "UTC", "ssl": "off",
-            "shared_preload_libraries": "", "session_preload_libraries": "", "local_preload_libraries": "", "jit": "off",
-            "event_triggers": "off", "password_encryption": self._method(), "lc_messages": "C",
+            "fsync": "off",
+            "synchronous_commit": "off",
+            "full_page_writes": "off",
+            "restart_after_crash": "off",
+            "wal_level": "minimal",
+            "max_wal_senders": "0",
+            "archive_mode": "off",
+            "archive_command": "",
+            "hot_standby": "off",
+            "max_wal_size": "4GB",
+            "checkpoint_timeout": "1h",
+            "autovacuum": "off",
+            "track_activities": "off",
+            "shared_buffers": "%dMB" % (memory // 4),
+            "maintenance_work_mem": "%dMB" % max(16, memory // 4),
+            "work_mem": "%dMB" % max(4, memory // 32),
+            "max_connections": str(4 * self._jobs + 20),
+            "max_locks_per_transaction": "256",
+            "dynamic_shared_memory_type": "mmap",
+            "huge_pages": "off",
+            "max_prepared_transactions": "64",
+            "max_replication_slots": "0",
+            "max_logical_replication_workers": "0",
+            "logging_collector": "off",
+            "log_destination": "stderr",
+            "log_min_messages": "warning",
+            "log_statement": "none",
+            "log_min_error_statement": "panic",
+            "log_timezone": "UTC",
+            "timezone": "UTC",
+            "ssl": "off",
+            "shared_preload_libraries": "",
+            "session_preload_libraries": "",
+            "local_preload_libraries": "",
+            "jit": "off",
+            "event_triggers": "off",
+            "password_encryption": self._method(),
+            "lc_messages": "C",
         }
         since = {"max_logical_replication_workers": 10, "jit": 11, "event_triggers": 17}
-        return [word for name, value in settings.items() if self._installation.version[0] >= since.get(name, 0)
-                for word in ("-c", "%s=%s" % (name, value))]
+        return [
+            word
+            for name, value in settings.items()
+            if self._installation.version[0] >= since.get(name, 0)
+            for word in ("-c", "%s=%s" % (name, value))
+        ]
 
 
 class Own:
@@ -390,13 +497,25 @@ class Own:
     def database(self, encoding, locale):
         """A new scratch database: (its name, the login that owns it)."""
         name = new_database_name()
-        create_database(self.admin, self.home, name, self._owner.user, encoding, locale)
-        self.admin.run(
+        after = (
             "REVOKE ALL ON DATABASE {name} FROM PUBLIC; GRANT CONNECT ON DATABASE {name} TO {reader};\n"
             "ALTER SCHEMA public OWNER TO {role};\n".format(name=name, reader=self._reader.user, role=self._owner.user)
-            + _HELPERS.format(schema=self.helpers, role=self._owner.user, reader=self._reader.user),
-            name, {"client_min_messages": "warning"})
+        )
+        after += _HELPERS.format(schema=self.helpers, role=self._owner.user, reader=self._reader.user)
+        create_database(self.admin, self.home, name, self._owner.user, encoding, locale, after)
         return name, self._owner
+
+    def all_databases(self):
+        """What a restored server brought along."""
+        sql = "SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate;\n"
+        return [name for name, in self.admin.run(sql, "template1")]
+
+    def open_all(self):
+        """Let the reader into all databases of a restored server."""
+        sql = [
+            "GRANT CONNECT ON DATABASE %s TO %s;\n" % (quoted(name), self._reader.user) for name in self.all_databases()
+        ]
+        self.admin.run("".join(sql), "template1")
 
     def reader(self, name):
         """The login that reads a restored database."""
@@ -423,38 +542,47 @@ class Existing:
         is_super, may_roles, may_databases, owned = self.admin.run(_ABILITIES, self.home)[0]
         user = self.admin.user
         if "t" not in (is_super, may_databases):
-            raise EngineError("bad_option", "login_user: %s may not create databases on that server" % user, option="login_user")
+            raise EngineError(
+                "bad_option", "login_user: %s may not create databases on that server" % user, option="login_user"
+            )
         if is_super == "t":
             self.helpers = self._wanted_helpers
         self._may_roles = "t" in (is_super, may_roles)
         if not self._may_roles and int(owned):
-            raise EngineError("unsafe", "login_user: %s may not create roles, and owns other things on that server or is a member"
-                              " of other roles there; an untrusted dump could change those. Give a user that may create roles,"
-                              " or one that owns nothing" % user, option="login_user")
+            raise EngineError(
+                "unsafe",
+                "login_user: %s may not create roles, and owns other things on that server or is a member"
+                " of other roles there; an untrusted dump could change those. Give a user that may create roles,"
+                " or one that owns nothing" % user,
+                option="login_user",
+            )
 
     def sweep(self):
         """Drop what dead drills left on this server by this login."""
         for path, marker in Scratch.dead(os.path.dirname(self._scratch.path)):
             for note in marker["databases"]:
                 same = all(note.get(key) == self._place.get(key) for key in ("host", "port", "unix_socket", "user"))
-                if note.get("engine") == "postgresql" and same and re.match(r"^rbd_[0-9a-f]{20}$", str(note.get("name"))):
+                if (
+                    note.get("engine") == "postgresql"
+                    and same
+                    and re.match(r"^rbd_[0-9a-f]{20}$", str(note.get("name")))
+                ):
                     drop_database(self.admin, self.home, note["name"])
                     Scratch.forget_dead_database(path, note["name"])
 
     def database(self, encoding, locale):
-        name, owner, before = new_database_name(), self.admin, ""
+        name, owner = new_database_name(), self.admin
         self._scratch.note_database("postgresql", self._place, name)
         self._made.append(name)
         if self._may_roles:
             # The role is called as the database, so that whoever sweeps finds both.
             owner = self._make_login(name, new_password())
-            before = role_of(owner, "") + "GRANT %s TO CURRENT_USER;\n" % name
-        create_database(self.admin, self.home, name, owner.user, encoding, locale, before)
-        sql = "REVOKE ALL ON DATABASE %s FROM PUBLIC;\n" % name
+            self.admin.run(role_of(owner, "") + "GRANT %s TO CURRENT_USER;\n" % name, self.home)
+        after = "REVOKE ALL ON DATABASE %s FROM PUBLIC;\n" % name
         if self.helpers:
-            sql += "ALTER SCHEMA public OWNER TO %s;\n" % owner.user
-            sql += _HELPERS.format(schema=self.helpers, role=owner.user, reader=owner.user)
-        self.admin.run(sql, name, {"client_min_messages": "warning"})
+            after += "ALTER SCHEMA public OWNER TO %s;\n" % owner.user
+            after += _HELPERS.format(schema=self.helpers, role=owner.user, reader=owner.user)
+        create_database(self.admin, self.home, name, owner.user, encoding, locale, after)
         self._owners[name] = owner
         return name, owner
 
@@ -469,20 +597,24 @@ class Existing:
 
 def role_of(login, more):
     return "CREATE ROLE %s LOGIN NOSUPERUSER NOCREATEROLE NOCREATEDB NOREPLICATION %s PASSWORD '%s';\n" % (
-        login.user, more, login.password)
+        login.user,
+        more,
+        login.password,
+    )
 
 
-def create_database(admin, home, name, owner, encoding, locale, before=""):
+def create_database(admin, home, name, owner, encoding, locale, after):
     """With the encoding and, where this host knows it, the locale that the dump comes from: ranges and checks on texts
-    may hang on it."""
+    may hang on it. ``after``: what is run in it."""
     encoding = encoding or "UTF8"
     locales = ([locale] if locale else []) + (["C.UTF-8"] if encoding == "UTF8" else []) + ["C"]
-    if before:
-        admin.run(before, home)
     for number, one in enumerate(locales):
+        create = (
+            "CREATE DATABASE %s OWNER %s TEMPLATE template0 ENCODING %s LC_COLLATE %s LC_CTYPE %s;\n\\connect %s\n"
+            % (name, owner, literal(encoding), literal(one), literal(one), name)
+        )
         try:
-            admin.run("CREATE DATABASE %s OWNER %s TEMPLATE template0 ENCODING %s LC_COLLATE %s LC_CTYPE %s;\n" % (
-                name, owner, literal(encoding), literal(one), literal(one)), home, failure="restore_failed")
+            admin.run(create + after, home, {"client_min_messages": "warning"})
             return
         except EngineError as error:
             if number + 1 == len(locales) or not re.search("locale|encoding", error.message):
@@ -490,6 +622,13 @@ def create_database(admin, home, name, owner, encoding, locale, before=""):
 
 
 def drop_database(admin, home, name):
-    admin.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid();\n"
-              "DROP DATABASE IF EXISTS %s;\nDROP ROLE IF EXISTS %s;\n" % (literal(name), name, name), home,
-              {"client_min_messages": "warning"})
+    """With the role of that name, if there is one."""
+    admin.run(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid();\n"
+        "DROP DATABASE IF EXISTS %s;\n" % (literal(name), name),
+        home,
+        {"client_min_messages": "warning"},
+    )
+    # Even to drop a role that is not there takes a right that not every login has.
+    if admin.run("SELECT 1 FROM pg_roles WHERE rolname = %s;\n" % literal(name), home):
+        admin.run("DROP ROLE %s;\n" % name, home)

@@ -51,7 +51,9 @@ _CAPTURE_BYTES = 256 * 1024 * 1024
 # A folder that was made but never marked: its maker was killed in between. Empty, so nothing can be lost.
 _UNMARKED_SECONDS = 3600
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
-_NO_SPACE = re.compile(r"No space left on device|Disk quota exceeded|[Dd]isk( is)? full|OS error 28\b|Errcode: 28\b|errno: 28\b")
+_NO_SPACE = re.compile(
+    r"No space left on device|Disk quota exceeded|[Dd]isk( is)? full|OS error 28\b|Errcode: 28\b|errno: 28\b"
+)
 
 try:
     _PRCTL = ctypes.CDLL(None).prctl if sys.platform.startswith("linux") else None
@@ -79,15 +81,21 @@ class Scratch:
         """``run_as``: the passwd entry of the user that programs run as, None for our own."""
         parent = os.path.abspath(os.path.expanduser(parent or tempfile.gettempdir()))
         if len(os.fsencode(parent)) + 1 + len(PREFIX) + 8 + 1 + SOCKET_ROOM > SOCKET_PATH:
-            raise EngineError("bad_option", "scratch_dir: %s is too long: a socket's path may have %d bytes"
-                              % (parent, SOCKET_PATH), option="scratch_dir")
+            raise EngineError(
+                "bad_option",
+                "scratch_dir: %s is too long: a socket's path may have %d bytes" % (parent, SOCKET_PATH),
+                option="scratch_dir",
+            )
         if run_as is not None and run_as.pw_uid == os.geteuid():
             run_as = None
         try:
             path = tempfile.mkdtemp(prefix=PREFIX, dir=parent)
         except OSError as error:
-            raise EngineError(_space_or(error, "bad_option"), "scratch_dir: cannot make a folder in %s: %s"
-                              % (parent, error.strerror), option="scratch_dir")
+            raise EngineError(
+                _space_or(error, "bad_option"),
+                "scratch_dir: cannot make a folder in %s: %s" % (parent, error.strerror),
+                option="scratch_dir",
+            )
         scratch = cls(path, run_as, nice)
         try:
             scratch._write_marker()
@@ -96,15 +104,19 @@ class Scratch:
                 os.chmod(path, 0o710)
             scratch.home = scratch.folder("home")
             if run_as is not None and not scratch.can_use(scratch.home):
-                raise EngineError("bad_option", "scratch_dir: the user %s, who runs the scratch server, cannot enter %s"
-                                  % (run_as.pw_name, parent), option="scratch_dir")
+                raise EngineError(
+                    "bad_option",
+                    "scratch_dir: the user %s, who runs the scratch server, cannot enter %s" % (run_as.pw_name, parent),
+                    option="scratch_dir",
+                )
             ionice = have_program("ionice")
-            if ionice and scratch._succeeds([ionice, "-c", "3", "-t", "true"]):
+            if ionice and scratch.succeeds([ionice, "-c", "3", "-t", "true"]):
                 scratch._ionice = [ionice, "-c", "3", "-t"]
         except OSError as error:
             scratch.close()
-            raise EngineError(_space_or(error, "bad_option"), "scratch_dir: %s: %s" % (path, error.strerror),
-                              option="scratch_dir")
+            raise EngineError(
+                _space_or(error, "bad_option"), "scratch_dir: %s: %s" % (path, error.strerror), option="scratch_dir"
+            )
         except BaseException:
             scratch.close()
             raise
@@ -143,7 +155,7 @@ class Scratch:
         if self.run_as is None:
             return os.access(path, os.R_OK | os.X_OK if os.path.isdir(path) else os.R_OK)
         flag = "-x" if os.path.isdir(path) else "-r"
-        return self._succeeds(["/bin/sh", "-c", 'test %s "$1"' % flag, "sh", path])
+        return self.succeeds(["/bin/sh", "-c", 'test %s "$1"' % flag, "sh", path])
 
     def programs(self, bin_dir):
         """``bin_dir``, or a copy of its installation in here when the programs' user cannot enter it."""
@@ -176,8 +188,12 @@ class Scratch:
                 raise EngineError("start_failed", "the drill is over")
             with open(path, "ab") as stream:
                 process = self._popen(argv, env, at_death, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream)
-            note = {"pid": process.pid, "started": _start_of(process.pid), "program": os.path.basename(argv[0]),
-                    "stop": int(stop)}
+            note = {
+                "pid": process.pid,
+                "started": _start_of(process.pid),
+                "program": os.path.basename(argv[0]),
+                "stop": int(stop),
+            }
             self._servers.append((process, note, path))
             self._write_marker()
         return process
@@ -194,8 +210,14 @@ class Scratch:
         with self._lock:
             if self._closed:
                 raise EngineError(failure, "the drill is over")
-            process = self._popen(argv, env, signal.SIGKILL, stdin=subprocess.DEVNULL if feed is None else subprocess.PIPE,
-                                  stdout=subprocess.PIPE if stdout is None else stdout, stderr=subprocess.PIPE)
+            process = self._popen(
+                argv,
+                env,
+                signal.SIGKILL,
+                stdin=subprocess.DEVNULL if feed is None else subprocess.PIPE,
+                stdout=subprocess.PIPE if stdout is None else stdout,
+                stderr=subprocess.PIPE,
+            )
             self._clients.add(process)
         errors, output = _LastLines(process.stderr), _Capture(process.stdout) if stdout is None else None
         timer = _Deadline(process, timeout)
@@ -217,10 +239,14 @@ class Scratch:
         if timer.expired:
             raise EngineError(failure, "%s did not end within %s seconds" % (name, timeout), stderr=said)
         if process.returncode != 0:
-            raise EngineError("no_space" if _NO_SPACE.search(said) else failure, "%s %s: %s" % (
-                name, _ending(process.returncode), said or "it said nothing"))
+            raise EngineError(
+                "no_space" if _NO_SPACE.search(said) else failure,
+                "%s %s: %s" % (name, _ending(process.returncode), said or "it said nothing"),
+            )
         if not eaten:
-            raise EngineError(failure, "%s ended before it had read all of its input: %s" % (name, said or "it said nothing"))
+            raise EngineError(
+                failure, "%s ended before it had read all of its input: %s" % (name, said or "it said nothing")
+            )
         if output and output.overflow:
             raise EngineError(failure, "%s answered more than %d bytes" % (name, _CAPTURE_BYTES))
         return output.text() if output else ""
@@ -321,19 +347,33 @@ class Scratch:
     # -- inside -------------------------------------------------------------------------------------------------
 
     def _popen(self, argv, env, at_death, **pipes):
-        environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC", "HOME": self.home,
-                       "TMPDIR": self.home, "SHELL": "/bin/false"}
+        environment = {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "LC_ALL": "C",
+            "TZ": "UTC",
+            "HOME": self.home,
+            "TMPDIR": self.home,
+            "SHELL": "/bin/false",
+        }
         environment.update(env or {})
         words = (self._ionice or []) + list(argv)
         if not os.access(argv[0], os.X_OK):
             raise EngineError("no_engine", "%s cannot be run" % argv[0])
         try:
-            return subprocess.Popen(words, cwd=self.home, env=environment, start_new_session=True, close_fds=True,
-                                    preexec_fn=_Before(self.run_as, self._nice, at_death), **pipes)  # pylint: disable=subprocess-popen-preexec-fn
+            return subprocess.Popen(
+                words,
+                cwd=self.home,
+                env=environment,
+                start_new_session=True,
+                close_fds=True,
+                preexec_fn=_Before(self.run_as, self._nice, at_death),
+                **pipes,
+            )  # pylint: disable=subprocess-popen-preexec-fn
         except (OSError, subprocess.SubprocessError) as error:
             raise EngineError("start_failed", "cannot run %s: %s" % (argv[0], error))
 
-    def _succeeds(self, argv):
+    def succeeds(self, argv):
+        """Whether a program can be run and ends well."""
         try:
             self.run(argv)
         except EngineError:
@@ -348,14 +388,17 @@ class Scratch:
             os.chown(path, self.run_as.pw_uid, self.run_as.pw_gid, follow_symlinks=False)
 
     def _write_marker(self):
-        _write_json(self.path, {
-            "schema": SCHEMA,
-            "pid": os.getpid(),
-            "started": _start_of(os.getpid()),
-            "boot": _boot(),
-            "servers": [note for _process, note, _log in self._servers],
-            "databases": self._databases,
-        })
+        _write_json(
+            self.path,
+            {
+                "schema": SCHEMA,
+                "pid": os.getpid(),
+                "started": _start_of(os.getpid()),
+                "boot": _boot(),
+                "servers": [note for _process, note, _log in self._servers],
+                "databases": self._databases,
+            },
+        )
 
     def _copy_installation(self, bin_dir):
         """Copy bin, lib and share, and the folder of libraries that wheels put beside their package."""
@@ -608,12 +651,22 @@ def _read_marker(path):
 
 def _is_marker(marker):
     def numbers(note):
-        return isinstance(note, dict) and isinstance(note.get("pid"), int) and note["pid"] > 1 \
+        return (
+            isinstance(note, dict)
+            and isinstance(note.get("pid"), int)
+            and note["pid"] > 1
             and isinstance(note.get("started"), (int, type(None)))
+        )
 
-    return numbers(marker) and marker.get("schema") == SCHEMA and "boot" in marker \
-        and isinstance(marker.get("servers"), list) and all(map(numbers, marker["servers"])) \
-        and isinstance(marker.get("databases"), list) and all(isinstance(note, dict) for note in marker["databases"])
+    return (
+        numbers(marker)
+        and marker.get("schema") == SCHEMA
+        and "boot" in marker
+        and isinstance(marker.get("servers"), list)
+        and all(map(numbers, marker["servers"]))
+        and isinstance(marker.get("databases"), list)
+        and all(isinstance(note, dict) for note in marker["databases"])
+    )
 
 
 def _is_ours(path):
@@ -629,7 +682,10 @@ def _end_server(note):
     if note["started"] is None or _start_of(note["pid"]) != note["started"]:
         return 0
     gentle = note.get("stop")
-    for number in (gentle if gentle in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM) else signal.SIGTERM, signal.SIGKILL):
+    for number in (
+        gentle if gentle in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM) else signal.SIGTERM,
+        signal.SIGKILL,
+    ):
         if _start_of(note["pid"]) == note["started"]:
             _signal(note["pid"], number)
         deadline = time.monotonic() + 5
@@ -648,8 +704,12 @@ def _end_stragglers(folder, servers, parent):
     deadline = time.monotonic() + 5
     names, sessions = {note.get("program") for note in servers}, {note["pid"] for note in servers}
     while time.monotonic() < deadline:
-        found = [pid for pid in _pids() if _works_in(pid, folder) and (
-            _name_of(pid) in names or _field_of(pid, 3) in sessions or _field_of(pid, 1) == parent)]
+        found = [
+            pid
+            for pid in _pids()
+            if _works_in(pid, folder)
+            and (_name_of(pid) in names or _field_of(pid, 3) in sessions or _field_of(pid, 1) == parent)
+        ]
         if not found:
             return
         for pid in found:

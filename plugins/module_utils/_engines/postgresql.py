@@ -43,9 +43,16 @@ PACKAGES = "install postgresql (Debian, Ubuntu) or postgresql-server (Fedora, RH
 CLIENT_PACKAGES = "install postgresql-client (Debian, Ubuntu) or postgresql (Fedora, RHEL)"
 
 _VERSION = r"\(PostgreSQL\) (\d+(?:\.\d+)*)"
-_FOLDERS = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/usr/local/pgsql/bin", "/usr/local/pgsql-*/bin",
-            "/opt/homebrew/opt/postgresql*/bin", "/usr/local/opt/postgresql*/bin", "/usr/local/lib/postgresql/*/bin",
-            "/usr/libexec/postgresql*")
+_FOLDERS = (
+    "/usr/lib/postgresql/*/bin",
+    "/usr/pgsql-*/bin",
+    "/usr/local/pgsql/bin",
+    "/usr/local/pgsql-*/bin",
+    "/opt/homebrew/opt/postgresql*/bin",
+    "/usr/local/opt/postgresql*/bin",
+    "/usr/local/lib/postgresql/*/bin",
+    "/usr/libexec/postgresql*",
+)
 _PLAIN, _CUSTOM, _TAR, _DIRECTORY = "pg_dump-plain", "pg_dump-custom", "pg_dump-tar", "pg_dump-directory"
 _PHYSICAL = "pg_basebackup"
 # Databases of every server: a dump of all that holds nothing in them says nothing of them.
@@ -56,10 +63,14 @@ _LOOK = 8192
 # Statements that are run as they are.
 _QUICK = (b"INSERT ", b"COPY ")
 
-_LOST = re.compile(r"server closed the connection|terminating connection|connection to server|could not connect|"
-                   r"the database system is (shutting down|in recovery)|Connection refused|connection not open")
-_DENIED = re.compile(r"permission denied|must be (a )?(superuser|owner|member|able)|[Oo]nly superuser|Only roles with|"
-                     r"is not allowed|rbd: unsafe")
+_LOST = re.compile(
+    r"server closed the connection|terminating connection|connection to server|could not connect|"
+    r"the database system is (shutting down|in recovery)|Connection refused|connection not open"
+)
+_DENIED = re.compile(
+    r"permission denied|must be (a )?(superuser|owner|member|able)|[Oo]nly superuser|Only roles with|"
+    r"is not allowed|rbd: unsafe"
+)
 
 
 class PostgreSQL(Engine):
@@ -93,12 +104,17 @@ class PostgreSQL(Engine):
     def choose(self, member):
         self._physical = member.format == _PHYSICAL
         if self._physical and self.login:
-            raise EngineError("unsupported", "a physical backup is a whole server: it cannot be restored into an existing one")
+            raise EngineError(
+                "unsupported", "a physical backup is a whole server: it cannot be restored into an existing one"
+            )
         wanted = needed_version(member, self._physical)
         found = installations("psql" if self.login else "postgres", self.bin_dir)
         if not found:
-            raise EngineError("no_engine", "no PostgreSQL %s on this host: %s" % (
-                ("client", CLIENT_PACKAGES) if self.login else ("server", PACKAGES)))
+            raise EngineError(
+                "no_engine",
+                "no PostgreSQL %s on this host: %s"
+                % (("client", CLIENT_PACKAGES) if self.login else ("server", PACKAGES)),
+            )
         # Of those that fit, one that has the extensions is better than a nearer one.
         able = [each for each in found if self._physical or not lacking(each, member.details.get("extensions") or ())]
         try:
@@ -112,11 +128,16 @@ class PostgreSQL(Engine):
 
     def _look_at_existing(self, wanted):
         admin = login_to(self.scratch, self.installation, self.login, self.timeout)
-        (number, version), = admin.run("SELECT current_setting('server_version_num'), current_setting('server_version');\n",
-                                       self.login.get("database") or "postgres")
+        ((number, version),) = admin.run(
+            "SELECT current_setting('server_version_num'), current_setting('server_version');\n",
+            self.login.get("database") or "postgres",
+        )
         if wanted and int(number) // 10000 < wanted[0]:
-            raise EngineError("engine_too_old", "the dump is of PostgreSQL %s, and the server is PostgreSQL %s: it cannot be"
-                              " restored into an older one" % (numbers(wanted), version))
+            raise EngineError(
+                "engine_too_old",
+                "the dump is of PostgreSQL %s, and the server is PostgreSQL %s: it cannot be"
+                " restored into an older one" % (numbers(wanted), version),
+            )
         self._version = version.split(" ")[0]
         return self._version
 
@@ -127,9 +148,14 @@ class PostgreSQL(Engine):
         if self.login:
             place = self.login
             self._host = Existing(
-                self.scratch, login_to(self.scratch, self.installation, place, self.timeout), place,
-                lambda user, password: login_to(self.scratch, self.installation,
-                                                dict(place, user=user, password=password), self.timeout), self._helpers_name)
+                self.scratch,
+                login_to(self.scratch, self.installation, place, self.timeout),
+                place,
+                lambda user, password: login_to(
+                    self.scratch, self.installation, dict(place, user=user, password=password), self.timeout
+                ),
+                self._helpers_name,
+            )
             self._host.prepare()
             return
         self._server = Server(self.scratch, self.installation, self.memory_mb, self.jobs, self.timeout)
@@ -177,9 +203,13 @@ class PostgreSQL(Engine):
         token = new_token()
         feed = pieces if guarded else _behind(b"\\restrict %s\n" % token.encode(), pieces)
         with open(os.devnull, "wb") as nowhere:
-            self.scratch.run([owner.program("psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-"], feed=feed,
-                             env=owner.environment_for(name, {"client_min_messages": "warning"}), timeout=self.timeout,
-                             stdout=nowhere)
+            self.scratch.run(
+                [owner.program("psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-"],
+                feed=feed,
+                env=owner.environment_for(name, {"client_min_messages": "warning"}),
+                timeout=self.timeout,
+                stdout=nowhere,
+            )
 
     def _restore_archive(self, job):
         path = self._reachable(job)
@@ -191,11 +221,25 @@ class PostgreSQL(Engine):
         self._script_of(program, path, first, key, job, ["-C"])
         owner, name = self._owners[key], self.databases[key]
         if middle:
-            words = [program, "--exit-on-error", "--no-owner", "--no-privileges", "--no-tablespaces", "--no-security-labels",
-                     "-L", self._contents(middle), "-d", name]
+            words = [
+                program,
+                "--exit-on-error",
+                "--no-owner",
+                "--no-privileges",
+                "--no-tablespaces",
+                "--no-security-labels",
+                "-L",
+                self._contents(middle),
+                "-d",
+                name,
+            ]
             if self.jobs > 1 and job.member.format != _TAR:
                 words += ["-j", str(self.jobs)]
-            self.scratch.run(words + [path], env=owner.environment_for(name, {"client_min_messages": "warning"}), timeout=self.timeout)
+            self.scratch.run(
+                words + [path],
+                env=owner.environment_for(name, {"client_min_messages": "warning"}),
+                timeout=self.timeout,
+            )
         if last:
             self._script_of(program, path, last, key, job)
         self.filter.left_out.update(left_out)
@@ -203,7 +247,16 @@ class PostgreSQL(Engine):
     def _script_of(self, program, path, entries, key, job, words=()):
         """Restore some entries of an archive as text, through the filter."""
         script = os.path.join(self.scratch.path, "script-%s.sql" % new_token())
-        words = [program, "-f", "-", "--no-owner", "--no-privileges", "--no-tablespaces", "-L", self._contents(entries)] + list(words)
+        words = [
+            program,
+            "-f",
+            "-",
+            "--no-owner",
+            "--no-privileges",
+            "--no-tablespaces",
+            "-L",
+            self._contents(entries),
+        ] + list(words)
         with open(script, "wb") as stream:
             self.scratch.run(words + [path], stdout=stream, timeout=self.timeout)
         with Files([script]) as stream:
@@ -233,15 +286,42 @@ class PostgreSQL(Engine):
 
     def _restore_physical(self, job):
         data = self._server.data
-        verify = os.path.join(self.scratch.programs(self.installation.bin_dir), "pg_verifybackup")
-        unpack_backup(self.scratch, job.path, data)
-        if os.path.exists(os.path.join(data, "backup_manifest")) and os.path.exists(verify):
-            # The log is looked at by replaying it.
-            self.scratch.run([verify, "-n", "-q", data], timeout=self.timeout)
+        if job.member.details.get("incremental"):
+            self._combine(job, data)
+        else:
+            unpack_backup(self.scratch, job.path, data)
+            self._verify(data)
         self._server.adopt()
         self._run_own()
-        names = self._host.admin.run("SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate;\n", "template1")
-        self.databases = {name: name for name, in names}
+        self._host.open_all()
+        self.databases = {name: name for name in self._host.all_databases()}
+
+    def _verify(self, data):
+        verify = os.path.join(self.scratch.programs(self.installation.bin_dir), "pg_verifybackup")
+        # Some builds have one that crashes whatever it is given. The manifest was compared when the backup was read, too.
+        if os.path.exists(os.path.join(data, "backup_manifest")) and self.scratch.succeeds([verify, "--version"]):
+            # The log is looked at by replaying it.
+            self.scratch.run([verify, "-n", "-q", data], timeout=self.timeout)
+
+    def _combine(self, job, data):
+        """Make one backup of a full one and the incremental ones that follow it (PostgreSQL 17 and later)."""
+        if not job.parents:
+            raise EngineError(
+                "bad_option",
+                "parents: the backup is an incremental one, and needs the full one that it"
+                " builds on, and what lies between them",
+                option="parents",
+            )
+        chain = []
+        for number, one in enumerate(job.parents + [job]):
+            chain.append(self.scratch.folder("backup-%d" % number))
+            unpack_backup(self.scratch, one.path, chain[-1])
+            self._verify(chain[-1])
+        # It wants to make the folder itself, or find it empty.
+        combine = os.path.join(self.scratch.programs(self.installation.bin_dir), "pg_combinebackup")
+        self.scratch.run([combine, "-N", "-o", data] + chain, timeout=self.timeout)
+        for folder in chain:
+            shutil.rmtree(folder)
 
     def _explained(self, error):
         """The error, with what it means where psql cannot know that."""
@@ -251,11 +331,16 @@ class PostgreSQL(Engine):
             return EngineError(code, "the scratch server ended in the middle of the restore: %s" % dead)
         missing = re.search(r'rbd: the extension "(.*?)" is not installed', error.message)
         if missing:
-            return EngineError("no_engine", "the dump needs the extension %s, which the server lacks: install its package"
-                               % missing.group(1), extension=missing.group(1))
+            return EngineError(
+                "no_engine",
+                "the dump needs the extension %s, which the server lacks: install its package" % missing.group(1),
+                extension=missing.group(1),
+            )
         if error.code == "restore_failed" and _DENIED.search(error.message):
-            return EngineError("unsafe", "the dump wants what only a superuser may do, and an untrusted dump must not: %s"
-                               % error.message)
+            return EngineError(
+                "unsafe",
+                "the dump wants what only a superuser may do, and an untrusted dump must not: %s" % error.message,
+            )
         return error
 
     # -- what is there now --------------------------------------------------------------------------------------
@@ -278,8 +363,12 @@ class PostgreSQL(Engine):
         database = login.get("database")
         databases = {database: database}
         if not database:
-            names = user.run("SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate"
-                             " AND has_database_privilege(datname, 'CONNECT');\n", "postgres", failure="query_failed")
+            names = user.run(
+                "SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate"
+                " AND has_database_privilege(datname, 'CONNECT');\n",
+                "postgres",
+                failure="query_failed",
+            )
             databases = {name: name for name, in names}
         return Reader(databases, lambda _name: user, None, settings.get("jobs") or 2, settings.get("timeout"))
 
@@ -395,7 +484,7 @@ def only_database(member):
 def needed_version(member, exactly=False):
     """The version that a server must have at least, as numbers; None where the dump does not say.
 
-    The server that a dump is from counts, and the pg_dump that wrote it: that one writes for servers of its own version.
+    The server that a dump is from counts, and the pg_dump that wrote it: it writes for servers of its own version.
     """
     found = [numbers_of(text) for text in (member.server_version, None if exactly else member.tool_version) if text]
     return max((one for one in found if one), key=_major, default=None)
@@ -443,22 +532,33 @@ def choose_installation(found, wanted, exactly=False):
         return fit[0]
     there = ", ".join(numbers(each.version) for each in found)
     if exactly:
-        raise EngineError("engine_too_old" if _major(found[0].version) < _major(wanted) else "no_engine",
-                          "the backup is a copy of a server of PostgreSQL %s and starts with that version only;"
-                          " this host has PostgreSQL %s" % (numbers(_major(wanted)), there))
-    raise EngineError("engine_too_old", "the dump is of PostgreSQL %s, newer than every PostgreSQL on this host (%s):"
-                      " it cannot be restored into an older one" % (numbers(wanted), there))
+        raise EngineError(
+            "engine_too_old" if _major(found[0].version) < _major(wanted) else "no_engine",
+            "the backup is a copy of a server of PostgreSQL %s and starts with that version only;"
+            " this host has PostgreSQL %s" % (numbers(_major(wanted)), there),
+        )
+    raise EngineError(
+        "engine_too_old",
+        "the dump is of PostgreSQL %s, newer than every PostgreSQL on this host (%s):"
+        " it cannot be restored into an older one" % (numbers(wanted), there),
+    )
 
 
 def lacking(installation, extensions):
     """Those of the extensions that an installation does not have."""
-    folders = [os.path.join(os.path.dirname(installation.bin_dir), "share", *more) for more in (
-        ("extension",), ("postgresql", "extension"), ("pgsql", "extension"))]
+    folders = [
+        os.path.join(os.path.dirname(installation.bin_dir), "share", *more)
+        for more in (("extension",), ("postgresql", "extension"), ("pgsql", "extension"))
+    ]
     folders.append("/usr/share/postgresql/%d/extension" % installation.version[0])
     if installation.bin_dir == "/usr/bin":
         folders.append("/usr/share/pgsql/extension")
     there = [folder for folder in folders if os.path.isfile(os.path.join(folder, "plpgsql.control"))]
-    return [name for name in extensions if not any(os.path.isfile(os.path.join(folder, name + ".control")) for folder in there)]
+    return [
+        name
+        for name in extensions
+        if not any(os.path.isfile(os.path.join(folder, name + ".control")) for folder in there)
+    ]
 
 
 def _files_of(folder):

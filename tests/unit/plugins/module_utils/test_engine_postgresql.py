@@ -29,79 +29,95 @@ def judged(statement, helpers=H):
 # -- statements ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("statement, label", [
-    ("GRANT SELECT ON TABLE public.t TO app;", "GRANT and REVOKE"),
-    ("REVOKE ALL ON SCHEMA public FROM PUBLIC;", "GRANT and REVOKE"),
-    ("ALTER DEFAULT PRIVILEGES FOR ROLE x IN SCHEMA y GRANT SELECT ON TABLES TO z;", "GRANT and REVOKE"),
-    ("ALTER TABLE public.t OWNER TO app;", "ownership"),
-    ('ALTER FUNCTION public.f(a integer, b text) OWNER TO "app user";', "ownership"),
-    ("alter large object 16397\n  owner to app ;", "ownership"),
-    ("CREATE ROLE app;", "roles"),
-    ("ALTER USER app WITH SUPERUSER;", "roles"),
-    ("DROP GROUP app;", "roles"),
-    ("COMMENT ON ROLE app IS 'x';", "roles"),
-    ("SET ROLE app;", "roles"),
-    ("SET SESSION AUTHORIZATION 'app';", "roles"),
-    ("SET LOCAL SESSION AUTHORIZATION app;", "roles"),
-    ("RESET SESSION AUTHORIZATION;", "roles"),
-    ("CREATE TABLESPACE fast LOCATION '/x';", "tablespaces"),
-    ("SET default_tablespace = fast;", "tablespaces"),
-    ("SET default_tablespace TO 'fast';", "tablespaces"),
-    ("CREATE DATABASE shop;", "databases"),
-    ("DROP DATABASE IF EXISTS shop;", "databases"),
-    ("ALTER DATABASE shop SET work_mem TO '1MB';", "databases"),
-    ("COMMENT ON DATABASE shop IS 'x';", "databases"),
-    ("COMMENT ON EXTENSION hstore IS 'x';", "comments on extensions"),
-    ("CREATE PUBLICATION p FOR ALL TABLES;", "publications"),
-    ("ALTER PUBLICATION p ADD TABLE ONLY public.t;", "publications"),
-    ("CREATE SUBSCRIPTION s CONNECTION 'host=x' PUBLICATION p;", "subscriptions"),
-    ("CREATE EVENT TRIGGER e ON ddl_command_end EXECUTE FUNCTION f();", "event triggers"),
-    ("SECURITY LABEL ON TABLE t IS 'x';", "security labels"),
-    ("CREATE USER MAPPING FOR app SERVER far OPTIONS (password 'x');", "user mappings"),
-    ("CREATE OR REPLACE PROCEDURAL LANGUAGE plpgsql;", "the language plpgsql"),
-])
+@pytest.mark.parametrize(
+    "statement, label",
+    [
+        ("GRANT SELECT ON TABLE public.t TO app;", "GRANT and REVOKE"),
+        ("REVOKE ALL ON SCHEMA public FROM PUBLIC;", "GRANT and REVOKE"),
+        ("ALTER DEFAULT PRIVILEGES FOR ROLE x IN SCHEMA y GRANT SELECT ON TABLES TO z;", "GRANT and REVOKE"),
+        ("ALTER TABLE public.t OWNER TO app;", "ownership"),
+        ('ALTER FUNCTION public.f(a integer, b text) OWNER TO "app user";', "ownership"),
+        ("alter large object 16397\n  owner to app ;", "ownership"),
+        ("CREATE ROLE app;", "roles"),
+        ("ALTER USER app WITH SUPERUSER;", "roles"),
+        ("DROP GROUP app;", "roles"),
+        ("COMMENT ON ROLE app IS 'x';", "roles"),
+        ("SET ROLE app;", "roles"),
+        ("SET SESSION AUTHORIZATION 'app';", "roles"),
+        ("SET LOCAL SESSION AUTHORIZATION app;", "roles"),
+        ("RESET SESSION AUTHORIZATION;", "roles"),
+        ("CREATE TABLESPACE fast LOCATION '/x';", "tablespaces"),
+        ("SET default_tablespace = fast;", "tablespaces"),
+        ("SET default_tablespace TO 'fast';", "tablespaces"),
+        ("CREATE DATABASE shop;", "databases"),
+        ("DROP DATABASE IF EXISTS shop;", "databases"),
+        ("ALTER DATABASE shop SET work_mem TO '1MB';", "databases"),
+        ("COMMENT ON DATABASE shop IS 'x';", "databases"),
+        ("COMMENT ON EXTENSION hstore IS 'x';", "comments on extensions"),
+        ("CREATE PUBLICATION p FOR ALL TABLES;", "publications"),
+        ("ALTER PUBLICATION p ADD TABLE ONLY public.t;", "publications"),
+        ("CREATE SUBSCRIPTION s CONNECTION 'host=x' PUBLICATION p;", "subscriptions"),
+        ("CREATE EVENT TRIGGER e ON ddl_command_end EXECUTE FUNCTION f();", "event triggers"),
+        ("SECURITY LABEL ON TABLE t IS 'x';", "security labels"),
+        ("CREATE USER MAPPING FOR app SERVER far OPTIONS (password 'x');", "user mappings"),
+        ("CREATE OR REPLACE PROCEDURAL LANGUAGE plpgsql;", "the language plpgsql"),
+    ],
+)
 def test_what_belongs_to_the_server_is_left_out_and_counted(statement, label):
     chosen = Filter()
     assert chosen.judge(statement, H) is None
     assert dict(chosen.left_out) == {label: 1}
 
 
-@pytest.mark.parametrize("statement", [
-    "SET default_tablespace = '';",
-    "SET statement_timeout = 0;",
-    "SELECT pg_catalog.set_config('search_path', '', false);",
-    "CREATE TABLE public.grants (role text);",
-    "CREATE TABLE public.t (\n  a text DEFAULT 'ALTER TABLE x OWNER TO y;'\n);",
-    "ALTER TABLE ONLY public.t ADD CONSTRAINT c CHECK ((a <> ' OWNER TO x'::text));",
-    "COMMENT ON TABLE public.t IS 'the OWNER TO be';",
-    "CREATE POLICY p ON public.t USING (true);",
-    "CREATE POLICY p ON public.t TO PUBLIC USING (true);",
-    "COMMENT ON SCHEMA app IS 'x';",
-    "CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw;",
-    "CREATE TYPE public.user_role AS ENUM ('a');",
-    "CREATE FUNCTION public.f() RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN 1; END $$;",
-    "ALTER TABLE public.t ENABLE ROW LEVEL SECURITY;",
-])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SET default_tablespace = '';",
+        "SET statement_timeout = 0;",
+        "SELECT pg_catalog.set_config('search_path', '', false);",
+        "CREATE TABLE public.grants (role text);",
+        "CREATE TABLE public.t (\n  a text DEFAULT 'ALTER TABLE x OWNER TO y;'\n);",
+        "ALTER TABLE ONLY public.t ADD CONSTRAINT c CHECK ((a <> ' OWNER TO x'::text));",
+        "COMMENT ON TABLE public.t IS 'the OWNER TO be';",
+        "CREATE POLICY p ON public.t USING (true);",
+        "CREATE POLICY p ON public.t TO PUBLIC USING (true);",
+        "COMMENT ON SCHEMA app IS 'x';",
+        "CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw;",
+        "CREATE TYPE public.user_role AS ENUM ('a');",
+        "CREATE FUNCTION public.f() RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN 1; END $$;",
+        "ALTER TABLE public.t ENABLE ROW LEVEL SECURITY;",
+    ],
+)
 def test_what_a_database_consists_of_is_run_as_it_is(statement):
     chosen = Filter()
     assert chosen.judge(statement, H) == ""
     assert not chosen.left_out
 
 
-@pytest.mark.parametrize("statement, wanted", [
-    ("CREATE EXTENSION IF NOT EXISTS hstore WITH SCHEMA ext;", "SELECT rbd_h.extension('hstore', 'ext');\n"),
-    ('CREATE EXTENSION "uuid-ossp" SCHEMA "My Schema";', "SELECT rbd_h.extension('uuid-ossp', 'My Schema');\n"),
-    ("create extension HStore;", "SELECT rbd_h.extension('hstore', NULL);\n"),
-    ("CREATE EXTENSION IF NOT EXISTS x WITH SCHEMA pg_catalog VERSION '1.0';", "SELECT rbd_h.extension('x', 'pg_catalog');\n"),
-    ("CREATE EXTENSION \"it's\";", "SELECT rbd_h.extension('it''s', NULL);\n"),
-    ("CREATE FOREIGN DATA WRAPPER w HANDLER f VALIDATOR g;", "SELECT rbd_h.wrapper('w');\n"),
-    ("CREATE SCHEMA app AUTHORIZATION owner;", "CREATE SCHEMA app;\n"),
-    ("CREATE SCHEMA public;", "CREATE SCHEMA IF NOT EXISTS public;\n"),
-    ("CREATE POLICY p ON app.t FOR SELECT TO \"app user\", other USING ((id > 0));",
-     "CREATE POLICY p ON app.t FOR SELECT TO CURRENT_USER USING ((id > 0));"),
-    ("CREATE POLICY \"to x\" ON \"T \"\"t\".\"x\" AS RESTRICTIVE FOR ALL TO a WITH CHECK (true);",
-     "CREATE POLICY \"to x\" ON \"T \"\"t\".\"x\" AS RESTRICTIVE FOR ALL TO CURRENT_USER WITH CHECK (true);"),
-])
+@pytest.mark.parametrize(
+    "statement, wanted",
+    [
+        ("CREATE EXTENSION IF NOT EXISTS hstore WITH SCHEMA ext;", "SELECT rbd_h.extension('hstore', 'ext');\n"),
+        ('CREATE EXTENSION "uuid-ossp" SCHEMA "My Schema";', "SELECT rbd_h.extension('uuid-ossp', 'My Schema');\n"),
+        ("create extension HStore;", "SELECT rbd_h.extension('hstore', NULL);\n"),
+        (
+            "CREATE EXTENSION IF NOT EXISTS x WITH SCHEMA pg_catalog VERSION '1.0';",
+            "SELECT rbd_h.extension('x', 'pg_catalog');\n",
+        ),
+        ('CREATE EXTENSION "it\'s";', "SELECT rbd_h.extension('it''s', NULL);\n"),
+        ("CREATE FOREIGN DATA WRAPPER w HANDLER f VALIDATOR g;", "SELECT rbd_h.wrapper('w');\n"),
+        ("CREATE SCHEMA app AUTHORIZATION owner;", "CREATE SCHEMA app;\n"),
+        ("CREATE SCHEMA public;", "CREATE SCHEMA IF NOT EXISTS public;\n"),
+        (
+            'CREATE POLICY p ON app.t FOR SELECT TO "app user", other USING ((id > 0));',
+            "CREATE POLICY p ON app.t FOR SELECT TO CURRENT_USER USING ((id > 0));",
+        ),
+        (
+            'CREATE POLICY "to x" ON "T ""t"."x" AS RESTRICTIVE FOR ALL TO a WITH CHECK (true);',
+            'CREATE POLICY "to x" ON "T ""t"."x" AS RESTRICTIVE FOR ALL TO CURRENT_USER WITH CHECK (true);',
+        ),
+    ],
+)
 def test_what_is_run_in_other_words(statement, wanted):
     assert judged(statement) == wanted
 
@@ -119,8 +135,12 @@ def test_a_name_with_a_backslash_is_refused():
 def test_cleaning_is_left_out_only_before_something_is_made():
     chosen = Filter()
     for statement in (
-        "SET statement_timeout = 0;", "DROP TABLE public.t;", "ALTER TABLE ONLY public.t DROP CONSTRAINT t_pkey;",
-        "ALTER TABLE public.t ALTER COLUMN id DROP DEFAULT;", "SELECT pg_catalog.lo_unlink('16397');", "DROP SCHEMA public;",
+        "SET statement_timeout = 0;",
+        "DROP TABLE public.t;",
+        "ALTER TABLE ONLY public.t DROP CONSTRAINT t_pkey;",
+        "ALTER TABLE public.t ALTER COLUMN id DROP DEFAULT;",
+        "SELECT pg_catalog.lo_unlink('16397');",
+        "DROP SCHEMA public;",
         "CREATE OR REPLACE VIEW public.v AS SELECT NULL::integer AS a;",
     ):
         chosen.judge(statement, H)
@@ -133,9 +153,18 @@ def test_cleaning_is_left_out_only_before_something_is_made():
 
 def test_how_the_dump_made_its_databases_is_kept():
     chosen = Filter()
-    chosen.judge("CREATE DATABASE shop WITH TEMPLATE = template0 ENCODING = 'UTF8' LOCALE_PROVIDER = libc LOCALE = 'de_DE.UTF-8';", H)
-    chosen.judge("CREATE DATABASE \"B\xc3\xbccher\" WITH TEMPLATE = template0 ENCODING = 'LATIN1' LC_COLLATE = 'C' LC_CTYPE = 'C';", H)
-    assert chosen.databases == {"shop": {"encoding": "UTF8", "locale": "de_DE.UTF-8"}, "B\u00fccher": {"encoding": "LATIN1", "locale": "C"}}
+    chosen.judge(
+        "CREATE DATABASE shop WITH TEMPLATE = template0 ENCODING = 'UTF8' LOCALE_PROVIDER = libc LOCALE = 'de_DE.UTF-8';",
+        H,
+    )
+    chosen.judge(
+        "CREATE DATABASE \"B\xc3\xbccher\" WITH TEMPLATE = template0 ENCODING = 'LATIN1' LC_COLLATE = 'C' LC_CTYPE = 'C';",
+        H,
+    )
+    assert chosen.databases == {
+        "shop": {"encoding": "UTF8", "locale": "de_DE.UTF-8"},
+        "B\u00fccher": {"encoding": "LATIN1", "locale": "C"},
+    }
 
 
 # -- archives -----------------------------------------------------------------------------------------------------
@@ -175,22 +204,52 @@ def test_a_table_of_contents_is_divided():
     assert numbers(middle) == [3794, 30, 31, 34, 39, 40]
     assert numbers(last) == [32, 33]
     assert left_out == {
-        "GRANT and REVOKE": 2, "publications": 2, "user mappings": 1, "event triggers": 1, "comments on extensions and the like": 1,
+        "GRANT and REVOKE": 2,
+        "publications": 2,
+        "user mappings": 1,
+        "event triggers": 1,
+        "comments on extensions and the like": 1,
     }
 
 
-@pytest.mark.parametrize("version, knows", [
-    ((18, 0), True), ((19,), True), ((17, 6), True), ((17, 5), False), ((16, 10), True), ((15, 13), False), ((14, 19), True),
-    ((13, 22), True), ((13, 21), False), ((12, 99), False), ((9, 6), False), ((15,), False),
-])
+@pytest.mark.parametrize(
+    "version, knows",
+    [
+        ((18, 0), True),
+        ((19,), True),
+        ((17, 6), True),
+        ((17, 5), False),
+        ((16, 10), True),
+        ((15, 13), False),
+        ((14, 19), True),
+        ((13, 22), True),
+        ((13, 21), False),
+        ((12, 99), False),
+        ((9, 6), False),
+        ((15,), False),
+    ],
+)
 def test_which_psql_can_be_restricted(version, knows):
     assert dump.knows_restrict(version) is knows
 
 
-@pytest.mark.parametrize("name, wanted", [
-    ("UTF8", "UTF8"), ("utf-8", "UTF8"), ("latin-1", "LATIN1"), ("iso8859-15", "LATIN9"), ("SQL_ASCII", "SQL_ASCII"), ("ascii", "SQL_ASCII"),
-    ("cp1252", "WIN1252"), ("euc_jp", "EUC_JP"), ("LATIN5", "LATIN5"), ("SJIS", None), (None, None), ("", None),
-])
+@pytest.mark.parametrize(
+    "name, wanted",
+    [
+        ("UTF8", "UTF8"),
+        ("utf-8", "UTF8"),
+        ("latin-1", "LATIN1"),
+        ("iso8859-15", "LATIN9"),
+        ("SQL_ASCII", "SQL_ASCII"),
+        ("ascii", "SQL_ASCII"),
+        ("cp1252", "WIN1252"),
+        ("euc_jp", "EUC_JP"),
+        ("LATIN5", "LATIN5"),
+        ("SJIS", None),
+        (None, None),
+        ("", None),
+    ],
+)
 def test_encodings(name, wanted):
     assert dump.server_encoding(name) == wanted
 
@@ -223,19 +282,23 @@ def script(text, version=(18, 0), **about):
 
 
 def test_text_goes_to_one_database():
-    made = script("\\restrict abc\nSET client_encoding = 'LATIN1';\nCREATE TABLE t (a text);\nCOPY t (a) FROM stdin;\nx\n\\.\nGRANT ALL ON t TO x;\n"
-                  "\\unrestrict abc\n")
-    (key, text, guarded), = made.ran
+    made = script(
+        "\\restrict abc\nSET client_encoding = 'LATIN1';\nCREATE TABLE t (a text);\nCOPY t (a) FROM stdin;\nx\n\\.\nGRANT ALL ON t TO x;\n"
+        "\\unrestrict abc\n"
+    )
+    ((key, text, guarded),) = made.ran
     assert key is None and not guarded
     assert "restrict" not in text and "GRANT" not in text
     assert "COPY t (a) FROM stdin;\nx\n\\.\n" in text
-    (_key, encoding, _locale), = made.made
+    ((_key, encoding, _locale),) = made.made
     assert dump.server_encoding(encoding) == "LATIN1", "it is made when the encoding is known"
 
 
 def test_each_database_of_a_dump_gets_its_own():
-    made = script("SET client_encoding = 'UTF8';\nCREATE ROLE x;\nCREATE DATABASE shop WITH ENCODING = 'LATIN1' LOCALE = 'C';\n\\connect template1\n"
-                  "SET x = 1;\n\\connect shop\nSET x = 2;\nCREATE TABLE a ();\n\\connect empty\nSET x = 3;\n\\connect postgres\nCREATE TABLE b ();\n")
+    made = script(
+        "SET client_encoding = 'UTF8';\nCREATE ROLE x;\nCREATE DATABASE shop WITH ENCODING = 'LATIN1' LOCALE = 'C';\n\\connect template1\n"
+        "SET x = 1;\n\\connect shop\nSET x = 2;\nCREATE TABLE a ();\n\\connect empty\nSET x = 3;\n\\connect postgres\nCREATE TABLE b ();\n"
+    )
     assert [(key, "CREATE TABLE" in text) for key, text, _guarded in made.ran] == [("shop", True), ("postgres", True)]
     assert [key for key, _encoding, _locale in made.made] == ["shop", "empty", "postgres"]
     assert made.made[0] == ("shop", "LATIN1", "C")
@@ -254,8 +317,10 @@ def test_an_empty_dump_is_an_empty_database():
 
 
 def test_a_psql_that_cannot_be_restricted_is_guarded():
-    made = script("SET standard_conforming_strings = on;\nCREATE TABLE t (a text DEFAULT '\\');\nCREATE TABLE u ();\n", (12, 1))
-    (_key, text, guarded), = made.ran
+    made = script(
+        "SET standard_conforming_strings = on;\nCREATE TABLE t (a text DEFAULT '\\');\nCREATE TABLE u ();\n", (12, 1)
+    )
+    ((_key, text, guarded),) = made.ran
     assert guarded
     assert text.count("SET standard_conforming_strings = on; SET client_encoding") == 1
     assert text.index("; SET client_encoding") < text.index("DEFAULT '\\'")
@@ -268,17 +333,28 @@ def found(*versions):
     return [Installation("/pg/%s" % number, tuple(int(part) for part in number.split(".")), "") for number in versions]
 
 
-@pytest.mark.parametrize("wanted, exactly, chosen", [
-    ((15, 3), False, "15.18"), ((16, 1), False, "17.2"), ((9, 6, 1), False, "9.6.3"), ((9, 5), False, "9.6.3"), (None, False, "18.4"),
-    ((17, 9), False, "17.2"), ((15, 99), True, "15.18"), ((10, 0), False, "15.18"),
-])
+@pytest.mark.parametrize(
+    "wanted, exactly, chosen",
+    [
+        ((15, 3), False, "15.18"),
+        ((16, 1), False, "17.2"),
+        ((9, 6, 1), False, "9.6.3"),
+        ((9, 5), False, "9.6.3"),
+        (None, False, "18.4"),
+        ((17, 9), False, "17.2"),
+        ((15, 99), True, "15.18"),
+        ((10, 0), False, "15.18"),
+    ],
+)
 def test_the_nearest_version_that_fits(wanted, exactly, chosen):
     there = found("18.4", "17.2", "15.18", "9.6.3")
     assert engine.choose_installation(there, wanted, exactly).bin_dir == "/pg/" + chosen
 
 
 def test_a_dump_that_is_too_new_names_both_versions():
-    with pytest.raises(EngineError, match=r"of PostgreSQL 19.1, newer than every PostgreSQL on this host \(18.4, 15.18\)") as caught:
+    with pytest.raises(
+        EngineError, match=r"of PostgreSQL 19.1, newer than every PostgreSQL on this host \(18.4, 15.18\)"
+    ) as caught:
         engine.choose_installation(found("18.4", "15.18"), (19, 1))
     assert caught.value.code == "engine_too_old"
 
@@ -290,10 +366,17 @@ def test_a_copy_of_a_server_starts_with_its_own_version_only(wanted, code):
     assert caught.value.code == code
 
 
-@pytest.mark.parametrize("server_version, tool_version, wanted", [
-    ("15.18 (Debian 15.18-0+deb12u1)", "18.1", (18, 1)), ("16.2", "15.1", (16, 2)), (None, None, None), ("9.6.24", "9.6.24", (9, 6, 24)),
-    ("17beta1", None, (17,)), ("unknown", "15.2", (15, 2)),
-])
+@pytest.mark.parametrize(
+    "server_version, tool_version, wanted",
+    [
+        ("15.18 (Debian 15.18-0+deb12u1)", "18.1", (18, 1)),
+        ("16.2", "15.1", (16, 2)),
+        (None, None, None),
+        ("9.6.24", "9.6.24", (9, 6, 24)),
+        ("17beta1", None, (17,)),
+        ("unknown", "15.2", (15, 2)),
+    ],
+)
 def test_the_version_that_a_dump_needs(server_version, tool_version, wanted):
     member = Member("x", server_version=server_version, tool_version=tool_version)
     assert engine.needed_version(member) == wanted
@@ -344,7 +427,9 @@ def test_programs_behind_links_count_where_they_are(host, tmp_path):
     assert [one.bin_dir for one in engine.installations("postgres")] == [str(tmp_path / "lib/15/bin")]
 
 
-@pytest.mark.parametrize("names, message", [((), "holds no postgres that can be run"), (("postgres",), "lacks one of psql")])
+@pytest.mark.parametrize(
+    "names, message", [((), "holds no postgres that can be run"), (("postgres",), "lacks one of psql")]
+)
 def test_a_bin_dir_without_programs(host, tmp_path, names, message):
     host("mine", "15.1", names)
     with pytest.raises(EngineError, match=message) as caught:
@@ -383,25 +468,47 @@ def test_a_physical_backup_needs_a_server_of_its_own():
 # -- answers ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("text, rows", [
-    ("", []), ("\n", [[""]]), ("tN\n", [[None]]), ("1tFtNtFN\n", [["1", None, "N"]]), ("a\nbtR\n", [["a\nb"], [""]]), ("1tR2\n", [["1"], ["2"]]),
-])
+@pytest.mark.parametrize(
+    "text, rows",
+    [
+        ("", []),
+        ("\n", [[""]]),
+        ("tN\n", [[None]]),
+        ("1tFtNtFN\n", [["1", None, "N"]]),
+        ("a\nbtR\n", [["a\nb"], [""]]),
+        ("1tR2\n", [["1"], ["2"]]),
+    ],
+)
 def test_answers_are_read(text, rows):
     assert server.parse_rows(text, "t") == rows
 
 
-@pytest.mark.parametrize("sql, several", [
-    ("SELECT 1", False), ("SELECT 1;", False), ("SELECT 1 ; -- and that was it\n", False), ("SELECT ';'", False), ("/* ; */ SELECT 1", False),
-    ("SELECT 1; SELECT 2", True), ("COMMIT; DROP TABLE t;", True), ("SELECT $$;$$", False),
-])
+@pytest.mark.parametrize(
+    "sql, several",
+    [
+        ("SELECT 1", False),
+        ("SELECT 1;", False),
+        ("SELECT 1 ; -- and that was it\n", False),
+        ("SELECT ';'", False),
+        ("/* ; */ SELECT 1", False),
+        ("SELECT 1; SELECT 2", True),
+        ("COMMIT; DROP TABLE t;", True),
+        ("SELECT $$;$$", False),
+    ],
+)
 def test_more_than_one_statement(sql, several):
     assert server._is_several(sql) is several
 
 
-@pytest.mark.parametrize("place, host_name, port", [
-    ({"host": "db", "port": 5433}, "db", "5433"), ({"unix_socket": "/run/postgresql"}, "/run/postgresql", "5432"),
-    ({"unix_socket": "/run/postgresql/.s.PGSQL.5499"}, "/run/postgresql", "5499"), ({}, "localhost", "5432"),
-])
+@pytest.mark.parametrize(
+    "place, host_name, port",
+    [
+        ({"host": "db", "port": 5433}, "db", "5433"),
+        ({"unix_socket": "/run/postgresql"}, "/run/postgresql", "5432"),
+        ({"unix_socket": "/run/postgresql/.s.PGSQL.5499"}, "/run/postgresql", "5499"),
+        ({}, "localhost", "5432"),
+    ],
+)
 def test_where_an_existing_server_is(place, host_name, port):
     class Scratch:
         @staticmethod
@@ -414,7 +521,11 @@ def test_where_an_existing_server_is(place, host_name, port):
             return "/scratch/" + name
 
     login = engine.login_to(Scratch, Installation("/x", (15,), ""), dict(place, user="me", password="a:b\\c"), None)
-    assert (login.environment["PGHOST"], login.environment["PGPORT"], login.environment["PGUSER"]) == (host_name, port, "me")
+    assert (login.environment["PGHOST"], login.environment["PGPORT"], login.environment["PGUSER"]) == (
+        host_name,
+        port,
+        "me",
+    )
     assert "a:b" not in str(login.environment), "the password is in a file"
 
 

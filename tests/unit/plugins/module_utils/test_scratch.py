@@ -154,7 +154,7 @@ def test_a_copied_installation_keeps_its_shape(scratch, tmp_path):
     (tmp_path / "package.libs").mkdir()
     (tmp_path / "package.libs" / "libz.so").write_text("z")
     program = package / "install" / "bin" / "server"
-    program.write_text("#!/bin/sh\ncat \"$(dirname \"$0\")/../../../package.libs/libz.so\"\n")
+    program.write_text('#!/bin/sh\ncat "$(dirname "$0")/../../../package.libs/libz.so"\n')
     program.chmod(0o700)
     (package / "install" / "share" / "x" / "y").write_text("y")
     os.symlink("server", str(package / "install" / "bin" / "alias"))
@@ -275,7 +275,7 @@ def test_closing_from_another_thread_ends_a_program(scratch):
 
 def test_a_server_is_noted_and_ended(scratch):
     process = scratch.spawn([SH, "-c", "echo hello; sleep 60"], "server.log")
-    note, = marker_of(scratch.path)["servers"]
+    (note,) = marker_of(scratch.path)["servers"]
     assert note["pid"] == process.pid
     assert scratch.dead_server() is None
     scratch.stop_server(process)
@@ -305,7 +305,11 @@ def test_closing_ends_servers_and_what_they_started(parent):
     scratch.close()
     assert process.returncode is not None
     assert os.listdir(parent) == []
-    assert not os.path.isdir("/proc/self") or _scratch._start_of(child) is None or not _scratch._works_in(child, scratch.path)
+    assert (
+        not os.path.isdir("/proc/self")
+        or _scratch._start_of(child) is None
+        or not _scratch._works_in(child, scratch.path)
+    )
 
 
 DRILL = """
@@ -330,7 +334,7 @@ def test_a_killed_drill_takes_its_servers_along_and_is_swept(parent):
     drill.stdout.close()
     if sys.platform == "linux":
         until(lambda: _scratch._start_of(int(server)) is None)
-    swept, = Scratch.sweep(parent)
+    (swept,) = Scratch.sweep(parent)
     assert swept["path"] == path
     assert os.listdir(parent) == []
 
@@ -369,7 +373,9 @@ def test_in_doubt_a_drill_lives(parent, scratch):
 @needs_proc
 def test_a_server_of_a_dead_drill_is_ended(parent, left):
     server = subprocess.Popen(["sleep", "60"])
-    write_marker(left, servers=[{"pid": server.pid, "started": _scratch._start_of(server.pid), "program": "sleep", "stop": 15}])
+    write_marker(
+        left, servers=[{"pid": server.pid, "started": _scratch._start_of(server.pid), "program": "sleep", "stop": 15}]
+    )
     threading.Thread(target=server.wait).start()
     assert Scratch.sweep(parent)[0]["servers"] == 1
     server.wait()
@@ -403,12 +409,20 @@ def test_a_shell_that_looks_into_a_dead_folder_is_not_hit(parent, left):
         other.wait()
 
 
-@pytest.mark.parametrize("content", [
-    b"", b"{", b"[]", b"null", b"\xff", b'{"schema": "restorable.backups/scratch/1"}',
-    b'{"schema": "restorable.backups/scratch/2", "pid": 99999999, "started": 1, "boot": "x", "servers": [], "databases": []}',
-    b'{"schema": "restorable.backups/scratch/1", "pid": "1", "started": 1, "boot": "x", "servers": [], "databases": []}',
-    b'{"schema": "restorable.backups/scratch/1", "pid": 99999999, "started": 1, "boot": "x", "servers": [{}], "databases": []}',
-])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"\xff",
+        b'{"schema": "restorable.backups/scratch/1"}',
+        b'{"schema": "restorable.backups/scratch/2", "pid": 99999999, "started": 1, "boot": "x", "servers": [], "databases": []}',
+        b'{"schema": "restorable.backups/scratch/1", "pid": "1", "started": 1, "boot": "x", "servers": [], "databases": []}',
+        b'{"schema": "restorable.backups/scratch/1", "pid": 99999999, "started": 1, "boot": "x", "servers": [{}], "databases": []}',
+    ],
+)
 def test_a_folder_without_a_valid_marker_stays(parent, left, content):
     with open(os.path.join(left, MARKER), "wb") as stream:
         stream.write(content)
@@ -468,10 +482,10 @@ def test_databases_on_other_servers_keep_the_marker(parent):
         assert "secret" not in stream.read()
     scratch.folder("data")
     write_marker(scratch.path, pid=dead_number())
-    swept, = Scratch.sweep(parent)
+    (swept,) = Scratch.sweep(parent)
     assert [note["name"] for note in swept["databases"]] == ["rbd_1"]
     assert os.listdir(scratch.path) == [MARKER]
-    (path, marker), = Scratch.dead(parent)
+    ((path, marker),) = Scratch.dead(parent)
     assert marker["databases"][0]["host"] == "db"
     Scratch.forget_dead_database(path, "rbd_1")
     assert os.listdir(parent) == []
