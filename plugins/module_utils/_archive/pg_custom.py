@@ -16,6 +16,7 @@ for, or because something is missing), ``large_objects``.
 
 from __future__ import annotations
 
+import codecs
 import re
 import zlib
 
@@ -90,7 +91,7 @@ class Contents:
         self._stream, self._member, self._report = stream, member, report
         self.entries, self.compression, self.version, self.layout = {}, _NONE, (0, 0), 0
         self._integer_size = self._offset_size = 4
-        self._standard_strings = True
+        self._standard_strings, self._codec = True, "utf-8"
         # How many large objects have come, and how many are announced; the sums of their numbers tell them apart well
         # enough, and there may be millions.
         self.large_objects = self._announced = self._announced_sum = self._sum = 0
@@ -118,7 +119,7 @@ class Contents:
 
     def text(self):
         content = self._bytes()
-        return None if content is None else content.decode("utf-8", "replace")
+        return None if content is None else content.decode(self._codec, "replace")
 
     # -- header
 
@@ -220,6 +221,7 @@ class Contents:
         if entry.kind == "ENCODING":
             found = _ENCODING.search(statement.decode("utf-8", "replace"))
             self._member.encoding = found.group(1) if found else None
+            self._codec = _codec_of(self._member.encoding)
         if entry.kind == "STDSTRINGS":
             self._standard_strings = b"'off'" not in statement
         if entry.has_data != (entry.state != _NO_DATA):
@@ -446,6 +448,17 @@ def count_rows(stream, copy, rows, wrong):
         wrong("bad_structure", "a backslash that pg_dump does not write")
 
 
+def _codec_of(encoding):
+    """What Python calls an encoding of PostgreSQL, as far as names can be read by it."""
+    name = (encoding or "").upper()
+    try:
+        return codecs.lookup(
+            name.replace("WIN", "CP") if name.startswith("WIN") else name.replace("KOI8", "KOI8_")
+        ).name
+    except LookupError:
+        return "utf-8"
+
+
 def is_utf8(encoding):
     return (encoding or "").upper() in ("UTF8", "UNICODE")
 
@@ -516,8 +529,9 @@ class _Blocks:
             self._member.count(entry.table, rows.number)
         if not rows.utf8 and is_utf8(self._member.encoding):
             wrong("bad_encoding", "bytes that are no %s" % self._member.encoding)
-        # Those of a partition may be loaded through the table that it is of.
-        if rows.copied not in (None, (entry.schema, entry.tag)) and not entry.through_root:
+        # Those of a partition may be loaded through the table that it is of; names in other encodings are not compared.
+        comparable = not entry.through_root and (entry.table.isascii() or is_utf8(self._member.encoding))
+        if rows.copied not in (None, (entry.schema, entry.tag)) and comparable:
             wrong("bad_structure", "the rows are for %s" % ".".join(rows.copied))
 
     def _blobs(self, start):

@@ -83,7 +83,9 @@ class PgDirectory:
             self._lists[base] = _read_list(plain)
         elif base in self._rows:
             rows = self._rows[base] = Rows()
-            copy = b"" if plain.peek(12).startswith(b"INSERT INTO ") else _COPY
+            # Without rows a file of INSERTs holds line feeds alone. Which of the two it should be is asked later.
+            head = plain.peek(12)
+            copy = b"" if head.startswith(b"INSERT INTO ") or not head.strip(b"\n") else _COPY
             count_rows(plain, copy, rows, lambda code, message: self._report.problem(code, message, name))
         else:
             plain.drain()
@@ -121,6 +123,8 @@ class PgDirectory:
         return expected
 
     def _judge(self, rows, entry):
+        if bool(entry.copy) != (rows.copied is not None):
+            self._wrong("open_copy" if entry.copy else "bad_structure", "%s: the rows are not there" % entry.table)
         wanted = entry.columns()
         if rows.number and wanted is not None and rows.columns is not None and rows.columns != max(wanted, 1):
             self._wrong("wrong_rows", "%s: rows of %d columns instead of %d" % (entry.table, rows.columns, wanted))

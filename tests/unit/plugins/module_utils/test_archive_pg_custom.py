@@ -335,6 +335,21 @@ def test_inserts():
     assert codes(archive([ENCODING, TABLE, data], rows(3, content[:30]))) == ["open_statement"]
 
 
+@pytest.mark.parametrize(
+    "encoding, raw", [("LATIN1", b"\xe4"), ("WIN1252", b"\xe4"), ("KOI8R", b"\xd4"), ("SQL_ASCII", b"\xc3\xa4")]
+)
+def test_names_in_other_encodings(encoding, raw):
+    setting = entry(1, "ENCODING", "ENCODING", "SET client_encoding = '%s';\n" % encoding, schema=None)
+    named = entry(3, "TABLE DATA", "@@", copy='COPY public."@@" (i, t) FROM stdin;\n', data=True)
+    content = archive([setting, named], rows(3, ROWS.replace(b"one", b"\xff\xfe")))
+    # Names of one byte or of two.
+    content = content.replace(b"@@", raw * (2 // len(raw)))
+    member, problems = look(content)
+    assert not problems
+    name = {"KOI8R": "\u0442\u0442", "SQL_ASCII": "\xe4"}.get(encoding, "\xe4\xe4")
+    assert member.tables == {(None, "public." + name): 2}
+
+
 def test_tables_without_rows():
     parts = entry(5, "TABLE", "p", "CREATE TABLE public.p (i int)\nPARTITION BY RANGE (i);\n")
     foreign = entry(6, "FOREIGN TABLE", "f", "CREATE FOREIGN TABLE public.f (i integer)\nSERVER s;\n")

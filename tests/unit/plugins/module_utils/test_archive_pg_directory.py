@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import struct
 import tarfile
 
 import pytest
@@ -131,10 +132,17 @@ def test_a_file_that_cannot_be_read_is_not_missing():
 
 
 def test_rows_as_inserts():
-    content = b"INSERT INTO public.t VALUES (1, 'a');\nINSERT INTO public.t VALUES (2, 'b');\n\n\n"
-    member, problems = look(changed({"2567.dat": content}))
-    assert not problems
-    assert member.tables[(None, "public.t")] == 2
+    # As the table of contents says; this one has no statement for COPY.
+    statement = b"COPY public.t (id, v) FROM stdin;\n"
+    contents = CONTENTS_18.replace(struct.pack("<BI", 0, len(statement)) + statement, struct.pack("<BI", 0, 0))
+    assert contents != CONTENTS_18
+    rows = b"INSERT INTO public.t VALUES (1, 'a');\nINSERT INTO public.t VALUES (2, 'b');\n\n\n"
+    for content, number in ((rows, 2), (b"\n\n", 0)):
+        member, problems = look(changed({"2567.dat": content, "toc.dat": contents}))
+        assert not problems
+        assert member.tables[(None, "public.t")] == number
+        assert codes(changed({"2567.dat": content})) == ["open_copy"]
+    assert codes(changed({"toc.dat": contents})) == ["bad_structure"]
 
 
 # -- the tar format
