@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 from .servers import Redis
-from .shapes import Aof, Gzip, Rdb, Stack
+from .shapes import Aof, Gzip, Opaque, Rdb, Stack
 from .specimen import Shelf, gem
 
 Command = list[str | bytes]
@@ -125,4 +125,4 @@ def build_log(server: Redis, shelf: Shelf) -> None:
 
 
 def member_of_log(name: str) -> Stack:
-    return Stack((), Rdb() if name.endswith(".rdb") else Aof())
+    return Stack((), Rdb() if name.endswith(".rdb") else Aof() if name.endswith(".aof") else Opaque(False))

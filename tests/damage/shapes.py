@@ -25,6 +25,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import zstandard
+
 from .servers import program
 
 Tree = dict[str, bytes]  # files by their paths
@@ -71,7 +73,9 @@ class Gzip(Layer):
     def wrap(self, content: bytes) -> bytes:
         size = max(1, -(-len(content) // self._members))
         pieces = [content[start:start + size] for start in range(0, len(content), size)] or [b""]
-        return b"".join(gzip.compress(piece, 6, mtime=1767225600) for piece in pieces)
+        # What is large is only passed through.
+        level = 6 if len(content) < 1 << 22 else 1
+        return b"".join(gzip.compress(piece, level, mtime=1767225600) for piece in pieces)
 
     def unwrap(self, data: bytes) -> bytes:
         found = []
@@ -114,19 +118,22 @@ class Squeezed(Layer):
 
 
 class Zstd(Layer):
+    """A frame with a checksum, as the program makes it."""
+
     suffix = ".zst"
 
-    def _filter(self, data: bytes, *arguments: str) -> bytes:
-        done = subprocess.run([program("zstd", "zstd"), "-q", "-c", *arguments], input=data, capture_output=True, check=False)
-        if done.returncode:
-            raise Broken(done.stderr.decode(errors="replace"))
-        return done.stdout
-
     def wrap(self, content: bytes) -> bytes:
-        return self._filter(content, "-3", "--check")
+        return zstandard.ZstdCompressor(level=3, write_checksum=True).compress(content)
 
     def unwrap(self, data: bytes) -> bytes:
-        return self._filter(data, "-d")
+        inflater = zstandard.ZstdDecompressor().decompressobj()
+        try:
+            content = inflater.decompress(data)
+        except zstandard.ZstdError as reason:
+            raise Broken(str(reason)) from None
+        if not inflater.eof or inflater.unused_data:
+            raise Broken("truncated, or more behind it")
+        return content
 
 
 def read_tar(data: bytes) -> dict[str, tuple[tarfile.TarInfo, bytes]]:
@@ -137,7 +144,7 @@ def read_tar(data: bytes) -> dict[str, tuple[tarfile.TarInfo, bytes]]:
         with tarfile.open(fileobj=io.BytesIO(data), mode="r:", errorlevel=2) as tar:
             for member in tar:
                 content = tar.extractfile(member).read() if member.isreg() else b""
-                if len(content) != member.size or member.name in found:
+                if len(content) != (member.size if member.isreg() else 0) or member.isreg() and member.name in found:
                     raise Broken(f"{member.name} is short, or there twice")
                 found[member.name] = (member, content)
                 end = member.offset_data + -(-member.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
@@ -180,10 +187,10 @@ class GemTar(Layer):
                           tar_member(self._path, content)])
 
     def unwrap(self, data: bytes) -> bytes:
-        members = read_tar(data)
-        if set(members) != {self._trigger, f"{self._trigger}/databases", self._path}:
-            raise Broken(f"other members: {', '.join(members)}")
-        return members[self._path][1]
+        files = [(name, content) for name, (member, content) in read_tar(data).items() if not member.isdir()]
+        if [name for name, _content in files] != [self._path]:
+            raise Broken(f"other members: {', '.join(name for name, _content in files)}")
+        return files[0][1]
 
     def borders(self, data: bytes) -> list[int]:
         return tar_borders(data)
@@ -209,6 +216,8 @@ class Core:
 
     # A dump that was cut at a border of this format is whole in its form: only its content tells.
     ENDS_ANYWHERE = False
+    # Whether a unit that is gone, or there twice, breaks the form.
+    UNITS_COUNT = False
 
     def borders(self, data: bytes) -> list[int]:
         del data
@@ -273,6 +282,8 @@ def _without_comments(data: bytes, blocks: list[tuple[int, int]]) -> bytes:
 class PgCustom(Core):
     """pg_dump's own binary format: a table of contents, then blocks of data, each a zlib stream."""
 
+    UNITS_COUNT = True
+
     _BLOCK = re.compile(rb"\x01\x00(....)\x00(....)\x78[\x01\x5e\x9c\xda]", re.S)
 
     def __init__(self, pg_restore: Path, checked: bool = True) -> None:
@@ -307,6 +318,8 @@ def pg_script(pg_restore: Path, dump: Path) -> bytes | None:
 
 class Xbstream(Core):
     """Chunks of files, each with a checksum of what it holds."""
+
+    UNITS_COUNT = True
 
     MAGIC = b"XBSTCK01"
 
@@ -385,6 +398,8 @@ class Aof(Core):
 
 class MongoArchive(Core):
     """mongodump's archive: a prelude of documents, then blocks, each collection with a checksum at its end."""
+
+    UNITS_COUNT = True
 
     def borders(self, data: bytes) -> list[int]:
         found = [match.end() for match in re.finditer(rb"\xff\xff\xff\xff", data)]
@@ -500,6 +515,8 @@ class Stack:
 class TreeTar(Core):
     """A tar of many files, each with a stack of its own."""
 
+    UNITS_COUNT = True
+
     def __init__(self, member: Callable[[str], Stack]) -> None:
         self.member = member
 
@@ -526,6 +543,7 @@ class TreeTar(Core):
             mine, theirs = read_tar(data), read_tar(other)
         except Broken:
             return False
+        mine, theirs = ({name: found for name, found in each.items() if not found[0].isdir()} for each in (mine, theirs))
         return mine.keys() == theirs.keys() and all(
             mine[name][0].type == theirs[name][0].type and (
                 mine[name][1] == theirs[name][1] or self.member(name).same(mine[name][1], theirs[name][1]))
