@@ -47,12 +47,27 @@ class Source:
         self.folder = Path(folder)
         (self.folder / "db").mkdir()
         self.socket = str(self.folder / "m.sock")
-        program = next(os.path.join(each, "mongod") for each in mongodb_engine._folders()
-                       if os.path.exists(os.path.join(each, "mongod")))
+        program = next(
+            os.path.join(each, "mongod")
+            for each in mongodb_engine._folders()
+            if os.path.exists(os.path.join(each, "mongod"))
+        )
         self.process = subprocess.Popen(
-            [program, "--dbpath", str(self.folder / "db"), "--bind_ip", self.socket, "--nounixsocket", "--auth",
-             "--wiredTigerCacheSizeGB", "0.25", "--setParameter", "diagnosticDataCollectionEnabled=false",
-             "--setParameter", "ttlMonitorEnabled=false"],
+            [
+                program,
+                "--dbpath",
+                str(self.folder / "db"),
+                "--bind_ip",
+                self.socket,
+                "--nounixsocket",
+                "--auth",
+                "--wiredTigerCacheSizeGB",
+                "0.25",
+                "--setParameter",
+                "diagnosticDataCollectionEnabled=false",
+                "--setParameter",
+                "ttlMonitorEnabled=false",
+            ],
             stdout=subprocess.DEVNULL,
         )
         deadline = time.monotonic() + 60
@@ -63,11 +78,15 @@ class Source:
         first.admin.command("createUser", "root", pwd="sécret, =x", roles=["root"])
         first.close()
         self.client = self._client("root:%s@" % quote("sécret, =x"))
-        self.client.admin.command("createUser", "reader", pwd="x", roles=["readAnyDatabase"], mechanisms=["SCRAM-SHA-1"])
+        self.client.admin.command(
+            "createUser", "reader", pwd="x", roles=["readAnyDatabase"], mechanisms=["SCRAM-SHA-1"]
+        )
         self.login = {"unix_socket": self.socket, "user": "root", "password": "sécret, =x", "host": None, "port": None}
 
     def _client(self, who=""):
-        return pymongo.MongoClient("mongodb://%s%s" % (who, quote(self.socket, safe="")), serverSelectionTimeoutMS=20000)
+        return pymongo.MongoClient(
+            "mongodb://%s%s" % (who, quote(self.socket, safe="")), serverSelectionTimeoutMS=20000
+        )
 
     def stop(self):
         self.client.close()
@@ -87,8 +106,10 @@ def source():
 
 def fill(client):
     shop = client.shop
-    shop.orders.insert_many({"_id": at, "name": "Jürgen %d" % at, "at": datetime(2026, 1, 1), "lines": [{"n": at}, {}]}
-                            for at in range(5000))
+    shop.orders.insert_many(
+        {"_id": at, "name": "Jürgen %d" % at, "at": datetime(2026, 1, 1), "lines": [{"n": at}, {}]}
+        for at in range(5000)
+    )
     shop.orders.create_index("name", unique=True)
     shop.orders.create_index([("at", 1), ("lines.n", -1)], partialFilterExpression={"n": {"$gt": 3}})
     shop.orders.create_index([("name", "text")], default_language="german")
@@ -110,14 +131,37 @@ def fill(client):
     shop.places.create_index([("at", "2dsphere")])
     shop.command("create", "cheap", viewOn="orders", pipeline=[{"$match": {"_id": {"$lt": 10}}}])
     shop.command("create", "weather", timeseries={"timeField": "at", "metaField": "place", "granularity": "hours"})
-    shop.weather.insert_many({"at": datetime(2026, 1, 1) + timedelta(hours=at), "place": at % 3, "t": at / 7} for at in range(400))
+    shop.weather.insert_many(
+        {"at": datetime(2026, 1, 1) + timedelta(hours=at), "place": at % 3, "t": at / 7} for at in range(400)
+    )
     shop.weather.create_index([("place", 1), ("at", -1)])
-    shop.types.insert_many([
-        {"_id": ObjectId("0" * 24), "double": 1.5, "nan": float("nan"), "binary": b"\0\xff", "old": bson.Binary(b"abc", 2)},
-        {"_id": Int64(5), "code": Code("return 1", {"x": 1}), "regex": Regex("^a", "im"), "stamp": Timestamp(5, 6)},
-        {"_id": 3.5, "decimal": Decimal128("-1.50E+10"), "min": bson.MinKey(), "max": bson.MaxKey(), "null": None, "": "no name"},
-        {"_id": {"compound": [1, "x"]}, "deep": {"a": {"b": [[]]}}, "marks": END * 2, "text": "a\0b \U0001f600", "long": "x" * 200000},
-    ])
+    shop.types.insert_many(
+        [
+            {
+                "_id": ObjectId("0" * 24),
+                "double": 1.5,
+                "nan": float("nan"),
+                "binary": b"\0\xff",
+                "old": bson.Binary(b"abc", 2),
+            },
+            {"_id": Int64(5), "code": Code("return 1", {"x": 1}), "regex": Regex("^a", "im"), "stamp": Timestamp(5, 6)},
+            {
+                "_id": 3.5,
+                "decimal": Decimal128("-1.50E+10"),
+                "min": bson.MinKey(),
+                "max": bson.MaxKey(),
+                "null": None,
+                "": "no name",
+            },
+            {
+                "_id": {"compound": [1, "x"]},
+                "deep": {"a": {"b": [[]]}},
+                "marks": END * 2,
+                "text": "a\0b \U0001f600",
+                "long": "x" * 200000,
+            },
+        ]
+    )
     client.other.one.insert_one({"_id": 1})
 
 
@@ -126,8 +170,11 @@ RAW = CodecOptions(document_class=RawBSONDocument)
 
 def metadata_of(base, about):
     facts = dict(about, info=about.get("info", {}))
-    indexes = [] if about["type"] != "collection" and about["type"] != "timeseries" else list(
-        base.command("listIndexes", about["name"])["cursor"]["firstBatch"])
+    indexes = (
+        []
+        if about["type"] != "collection" and about["type"] != "timeseries"
+        else list(base.command("listIndexes", about["name"])["cursor"]["firstBatch"])
+    )
     told = {"options": facts["options"], "indexes": indexes, "collectionName": about["name"], "type": about["type"]}
     return dumps(told, json_options=CANONICAL_JSON_OPTIONS)
 
@@ -146,10 +193,16 @@ def collections_of(client, databases):
 
 def write_archive(path, client, databases, version="6.0.5"):
     told = list(collections_of(client, databases))
-    parts = [mongodump.MAGIC, bson.encode({"concurrent_collections": 1, "version": "0.1", "server_version": version,
-                                           "tool_version": "100.9.4"})]
-    parts += [bson.encode({"db": base, "collection": name, "metadata": text, "size": 0, "type": kind})
-              for base, name, kind, text, _holds, _found in told]
+    parts = [
+        mongodump.MAGIC,
+        bson.encode(
+            {"concurrent_collections": 1, "version": "0.1", "server_version": version, "tool_version": "100.9.4"}
+        ),
+    ]
+    parts += [
+        bson.encode({"db": base, "collection": name, "metadata": text, "size": 0, "type": kind})
+        for base, name, kind, text, _holds, _found in told
+    ]
     parts.append(END)
     for base, _name, _kind, _text, holds, found in told:
         for start in range(0, max(1, len(found)), 1000):
@@ -171,7 +224,9 @@ def write_folder(path, client, databases, squeeze=False):
         if kind != "view":
             files[quote(holds, safe="$&+:=@") + ".bson"] = b"".join(found)
         for file_name, content in files.items():
-            (place / (file_name + (".gz" if squeeze else ""))).write_bytes(gzip.compress(content) if squeeze else content)
+            (place / (file_name + (".gz" if squeeze else ""))).write_bytes(
+                gzip.compress(content) if squeeze else content
+            )
     return path
 
 
@@ -199,14 +254,6 @@ def engine(request, folder):
         each.stop()
         scratch.close()
     assert not [name for name in os.listdir(folder) if name.startswith("rbd-")]
-
-
-@pytest.fixture
-def own(engine, request):
-    """Only one of the two users, where that makes no difference."""
-    if request.node.callspec.params["engine"] != "ourselves":
-        return None
-    return engine
 
 
 def drill(engine, job):
@@ -248,7 +295,9 @@ def test_everything(engine, source, folder, form):
     for about in theirs.command("listCollections")["cursor"]["firstBatch"]:
         if about["type"] == "view" or about["name"].startswith("system."):
             continue
-        there = {each["name"]: each["key"] for each in theirs.command("listIndexes", about["name"])["cursor"]["firstBatch"]}
+        there = {
+            each["name"]: each["key"] for each in theirs.command("listIndexes", about["name"])["cursor"]["firstBatch"]
+        }
         here = {each["name"]: each["key"] for each in ours.find_all("shop", {"listIndexes": about["name"]})}
         assert {name: list(key) for name, key in here.items()} == {name: list(key) for name, key in there.items()}
         (info,) = list(ours.find_all("shop", {"listCollections": 1, "filter": {"name": about["name"]}}))
@@ -306,8 +355,12 @@ def test_what_belongs_to_the_server_is_left_out(engine, folder):
     job = job_of(dump)
     made = engine()
     assert drill(made, job) == job.member.tables == {("shop", "x"): 1, ("shop", "system.js"): 1}
-    assert made.left_out == ["admin.system.users (1 documents)", "admin.system.version (2 documents)",
-                             "config.settings (1 documents)", "oplog (1 documents)"]
+    assert made.left_out == [
+        "admin.system.users (1 documents)",
+        "admin.system.version (2 documents)",
+        "config.settings (1 documents)",
+        "oplog (1 documents)",
+    ]
     assert made._connection.ask("admin", {"usersInfo": 1})["users"] == []
     with pytest.raises(Refusal):
         made._connection.ask("shop", {"find": "x", "filter": {"$where": "true"}})
@@ -318,14 +371,23 @@ QUERIES = [
     ('{"db": "shop", "collection": "orders", "count": true, "filter": {"_id": {"$lt": 7}}}', [["7"]]),
     ('{"db": "shop", "collection": "orders", "count": true, "filter": {"_id": -1}}', [["0"]]),
     ('{"db": "shop", "collection": "orders", "filter": {"_id": 3}, "projection": {"name": 1}}', [["3", "Jürgen 3"]]),
-    ('{"db": "shop", "collection": "orders", "sort": {"_id": -1}, "limit": 1, "projection": {"at": 1}}',
-     [["4999", "2026-01-01T00:00:00.000Z"]]),
-    ('{"db": "shop", "collection": "orders", "pipeline": [{"$group": {"_id": null, "most": {"$max": "$_id"}}}]}', [[None, "4999"]]),
+    (
+        '{"db": "shop", "collection": "orders", "sort": {"_id": -1}, "limit": 1, "projection": {"at": 1}}',
+        [["4999", "2026-01-01T00:00:00.000Z"]],
+    ),
+    (
+        '{"db": "shop", "collection": "orders", "pipeline": [{"$group": {"_id": null, "most": {"$max": "$_id"}}}]}',
+        [[None, "4999"]],
+    ),
     ('{"db": "shop", "collection": "weather", "distinct": "place"}', [["0"], ["1"], ["2"]]),
-    ('{"db": "shop", "collection": "types", "filter": {"_id": 3.5}}',
-     [["3.5", "-1.50E+10", "MinKey", "MaxKey", None, "no name"]]),
-    ('{"db": "shop", "collection": "types", "filter": {"_id": {"$oid": "000000000000000000000000"}}, "projection": {"binary": 1}}',
-     [["0" * 24, "00ff"]]),
+    (
+        '{"db": "shop", "collection": "types", "filter": {"_id": 3.5}}',
+        [["3.5", "-1.50E+10", "MinKey", "MaxKey", None, "no name"]],
+    ),
+    (
+        '{"db": "shop", "collection": "types", "filter": {"_id": {"$oid": "%s"}}, "projection": {"binary": 1}}' % ("0" * 24),
+        [["0" * 24, "00ff"]],
+    ),
     ('{"db": "shop", "collection": "nothing"}', []),
 ]
 REFUSED = [
@@ -334,8 +396,13 @@ REFUSED = [
     '{"db": "shop", "collection": "orders", "pipeline": [{"$facet": {"a": [{"$out": "x"}]}}]}',
     '{"db": "shop", "collection": "orders", "filter": {"$where": "true"}}',
     '{"db": "shop", "collection": "orders", "pipeline": [{"$nonsense": 1}]}',
-    '{"db": "shop", "collection": "orders", "insert": [{}]}', '{"db": "nowhere", "collection": "x"}', '{"insert": "x"}', "SELECT 1",
-    '{"db": "shop", "collection": "orders", "filter": {"_id": {"$oid": "x"}}}', '{"db": "shop", "collection": ""}', "[" * 5000,
+    '{"db": "shop", "collection": "orders", "insert": [{}]}',
+    '{"db": "nowhere", "collection": "x"}',
+    '{"insert": "x"}',
+    "SELECT 1",
+    '{"db": "shop", "collection": "orders", "filter": {"_id": {"$oid": "x"}}}',
+    '{"db": "shop", "collection": ""}',
+    "[" * 5000,
     '{"db": "admin", "collection": "system.users"}',
 ]
 
@@ -361,18 +428,17 @@ def test_queries(engine, source, folder):
     live.close()
 
 
-def change_documents(content):
-    return content.replace("Jürgen 4321".encode(), "Jorgen  4321".encode())
-
-
-@pytest.mark.parametrize("damage, code", [
-    (lambda content: content[:-20], "restore_failed"),
-    (lambda content: content[: len(content) // 2], "restore_failed"),
-    (lambda content: content.replace("Jürgen 4321".encode(), "Jorgen  4321".encode()), "restore_failed"),
-    (lambda content: b"<html>" + content, "restore_failed"),
-    (lambda content: content.replace(b'"unique": true', b'"uniqu": "true"'), "restore_failed"),
-    (lambda content: b"", "restore_failed"),
-])
+@pytest.mark.parametrize(
+    "damage, code",
+    [
+        (lambda content: content[:-20], "restore_failed"),
+        (lambda content: content[: len(content) // 2], "restore_failed"),
+        (lambda content: content.replace("Jürgen 4321".encode(), "Jorgen  4321".encode()), "restore_failed"),
+        (lambda content: b"<html>" + content, "restore_failed"),
+        (lambda content: content.replace(b'"unique": true', b'"uniqu": "true"'), "restore_failed"),
+        (lambda content: b"", "restore_failed"),
+    ],
+)
 def test_a_damaged_archive_is_refused(engine, source, folder, damage, code):
     path = write_archive(folder / "dump.archive", source.client, ("shop",))
     content = path.read_bytes()
@@ -445,9 +511,14 @@ def test_what_the_server_may_do(engine, source, folder):
     drill(made, job_of(write_archive(folder / "dump.archive", source.client, ("other",))))
     process = Path("/proc/%d" % made._server.pid)
     assert process.stat().st_uid == (made.scratch.run_as.pw_uid if made.scratch.run_as else os.geteuid())
-    sockets = {os.readlink(each)[8:-1] for each in (process / "fd").iterdir()
-               if os.path.lexists(each) and os.readlink(each).startswith("socket:")}
-    listening = [line.split() for name in ("tcp", "tcp6") for line in (process / "net" / name).read_text().splitlines()[1:]]
+    sockets = {
+        os.readlink(each)[8:-1]
+        for each in (process / "fd").iterdir()
+        if os.path.lexists(each) and os.readlink(each).startswith("socket:")
+    }
+    listening = [
+        line.split() for name in ("tcp", "tcp6") for line in (process / "net" / name).read_text().splitlines()[1:]
+    ]
     assert not [line for line in listening if line[9] in sockets]
     place = Path(made.scratch.path, "mongodb")
     assert (place.stat().st_mode & 0o777, place.stat().st_uid) == (0o700, process.stat().st_uid)
@@ -480,7 +551,9 @@ class TestExistingServer:
         (dump / "x.bson").write_bytes(b"")
         (dump / "x.metadata.json").write_text("{}")
         (dump / "system.js.bson").write_bytes(bson.encode({"_id": "f"}))
-        (dump / "v.metadata.json").write_text('{"options": {"viewOn": "x", "pipeline": [{"$match": {"$expr": %s}}]}}' % script)
+        (dump / "v.metadata.json").write_text(
+            '{"options": {"viewOn": "x", "pipeline": [{"$match": {"$expr": %s}}]}}' % script
+        )
         made = engine(login=dict(source.login))
         assert drill(made, job_of(folder / "dump")) == {("shop", "x"): 0}
         assert made.left_out == ["shop.system.js (1 documents)", "shop.v (0 documents)"]
@@ -540,8 +613,11 @@ def _killed_drill(folder, dump, login):
     import json
 
     path = os.pathsep.join(each for each in sys.path if each)
-    process = subprocess.Popen([sys.executable, "-c", KILLED, str(folder), str(dump), json.dumps(login)],
-                               stdout=subprocess.PIPE, env=dict(os.environ, PYTHONPATH=path))
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(folder), str(dump), json.dumps(login)],
+        stdout=subprocess.PIPE,
+        env=dict(os.environ, PYTHONPATH=path),
+    )
     pid = int(process.stdout.readline())
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -588,8 +664,11 @@ def test_mongorestore_is_used_where_it_is(engine, source, folder, code, monkeypa
     bin_dir = folder / "bin"
     bin_dir.mkdir()
     program = bin_dir / "mongorestore"
-    program.write_text('#!/bin/sh\nfor word in "$@"; do echo "$word" >&2; done\ncat | cksum >&2\nexit 1\n' if code else
-                       "#!/bin/sh\ncat >/dev/null\nexit 0\n")
+    program.write_text(
+        '#!/bin/sh\nfor word in "$@"; do echo "$word" >&2; done\ncat | cksum >&2\nexit 1\n'
+        if code
+        else "#!/bin/sh\ncat >/dev/null\nexit 0\n"
+    )
     program.chmod(0o755)
     path = write_archive(folder / "dump.archive", source.client, ("other",))
     monkeypatch.setattr(mongodb_engine, "have_program", lambda name: str(program) if name == "mongorestore" else None)
@@ -610,8 +689,11 @@ def test_a_folder_of_fields_in_the_wrong_place(source, folder):
     """Metadata that hold what is no value."""
     job = Job(_archive.Member("x.archive", format="mongodump-archive"), lambda: Files([str(folder / "x")]))
     (folder / "x").write_bytes(
-        mongodump.MAGIC + bson.encode({"version": "0.1", "server_version": "6.0.5"})
-        + bson.encode({"db": "a", "collection": "b", "metadata": '{"options": {"size": {"$numberLong": "x"}}}'}) + END)
+        mongodump.MAGIC
+        + bson.encode({"version": "0.1", "server_version": "6.0.5"})
+        + bson.encode({"db": "a", "collection": "b", "metadata": '{"options": {"size": {"$numberLong": "x"}}}'})
+        + END
+    )
     scratch = Scratch.create(str(folder), run_as=RUN_AS)
     made = MongoDB(scratch, {})
     with pytest.raises(EngineError, match="a.b: its metadata"):

@@ -109,14 +109,31 @@ def drill(engine, job):
 
 
 EVERYTHING = [
-    "SET text hello", ["SET", "Schlüssel", "Grüße"], ["SET", b"\x00\xff\r\n", b"\r\n\x00"], "SET number 12345", "SET empty_value x",
-    ["SET", "big", "x" * 100000], "SETBIT bits 1000 1", "PFADD hll a b c",
-    "RPUSH list 1 2 3 four", ["RPUSH", "long list"] + ["element %d" % at for at in range(5000)],
-    "SADD ints 1 2 3", "SADD texts a b c", ["SADD", "big set"] + ["member %d" % at for at in range(3000)],
-    "HSET hash a 1 b 2", ["HSET", "big hash"] + [str(at) for at in range(4000)],
-    "ZADD scores 1.5 a -inf b 3e100 c", ["ZADD", "big scores"] + [str(at) for at in range(4000)],
-    "XADD stream 1-1 a 1", "XADD stream 2-1 b 2", "XGROUP CREATE stream readers 0",
-    "SELECT 3", "SET three 3", "SELECT 15", "SET fifteen 15", "SELECT 0",
+    "SET text hello",
+    ["SET", "Schlüssel", "Grüße"],
+    ["SET", b"\x00\xff\r\n", b"\r\n\x00"],
+    "SET number 12345",
+    "SET empty_value x",
+    ["SET", "big", "x" * 100000],
+    "SETBIT bits 1000 1",
+    "PFADD hll a b c",
+    "RPUSH list 1 2 3 four",
+    ["RPUSH", "long list"] + ["element %d" % at for at in range(5000)],
+    "SADD ints 1 2 3",
+    "SADD texts a b c",
+    ["SADD", "big set"] + ["member %d" % at for at in range(3000)],
+    "HSET hash a 1 b 2",
+    ["HSET", "big hash"] + [str(at) for at in range(4000)],
+    "ZADD scores 1.5 a -inf b 3e100 c",
+    ["ZADD", "big scores"] + [str(at) for at in range(4000)],
+    "XADD stream 1-1 a 1",
+    "XADD stream 2-1 b 2",
+    "XGROUP CREATE stream readers 0",
+    "SELECT 3",
+    "SET three 3",
+    "SELECT 15",
+    "SET fifteen 15",
+    "SELECT 0",
 ]
 
 
@@ -134,8 +151,12 @@ def test_every_kind_of_value(engine, source, folder):
         assert made.checksum(name) == live.checksum(name)
     before = live.checksum("db0")
     for change, undo in (
-        ("SET text hallo", "SET text hello"), ("LSET list 1 9", "LSET list 1 2"), ("SREM ints 1", "SADD ints 1"),
-        ("HSET hash a 2", "HSET hash a 1"), ("ZADD scores 1.6 a", "ZADD scores 1.5 a"), ("RENAME text texu", "RENAME texu text"),
+        ("SET text hallo", "SET text hello"),
+        ("LSET list 1 9", "LSET list 1 2"),
+        ("SREM ints 1", "SADD ints 1"),
+        ("HSET hash a 2", "HSET hash a 1"),
+        ("ZADD scores 1.6 a", "ZADD scores 1.5 a"),
+        ("RENAME text texu", "RENAME texu text"),
         (["LSET", "long list", "4999", "x"], ["LSET", "long list", "4999", "element 4999"]),
     ):
         server.fill([change])
@@ -201,10 +222,37 @@ def test_queries(engine, source, folder):
 
 
 MORE_THAN_READING = [
-    "SET a b", "DEL text", "FLUSHALL", "CONFIG GET requirepass", "CONFIG SET dir /tmp", "DEBUG SLEEP 1", "SHUTDOWN NOSAVE", "SAVE",
-    "REPLICAOF NO ONE", "MODULE LOAD /tmp/x.so", "EVAL 'return 1' 0", "EVAL_RO 'return 1' 0", "SCRIPT LOAD 'return 1'", "SUBSCRIBE x",
-    "BLPOP list 0", "MONITOR", "MULTI", "SORT list STORE x", "GETDEL text", "GETEX text EX 1", "nonsense", "", "GET 'text", "GET",
-    "FUNCTION LIST", "FCALL f 0", "CLIENT KILL ID 1", "MIGRATE 127.0.0.1 1 text 0 10", "SELECT 1", "AUTH x", "ACL LIST",
+    "SET a b",
+    "DEL text",
+    "FLUSHALL",
+    "CONFIG GET requirepass",
+    "CONFIG SET dir /tmp",
+    "DEBUG SLEEP 1",
+    "SHUTDOWN NOSAVE",
+    "SAVE",
+    "REPLICAOF NO ONE",
+    "MODULE LOAD /tmp/x.so",
+    "EVAL 'return 1' 0",
+    "EVAL_RO 'return 1' 0",
+    "SCRIPT LOAD 'return 1'",
+    "SUBSCRIBE x",
+    "BLPOP list 0",
+    "MONITOR",
+    "MULTI",
+    "SORT list STORE x",
+    "GETDEL text",
+    "GETEX text EX 1",
+    "nonsense",
+    "",
+    "GET 'text",
+    "GET",
+    "FUNCTION LIST",
+    "FCALL f 0",
+    "CLIENT KILL ID 1",
+    "MIGRATE 127.0.0.1 1 text 0 10",
+    "SELECT 1",
+    "AUTH x",
+    "ACL LIST",
 ]
 
 
@@ -238,14 +286,17 @@ def test_more_databases_than_usual(engine, source, folder):
     assert drill(made, job_of(server.save(folder / "dump.rdb"))) == {(None, "db299"): 1}
 
 
-@pytest.mark.parametrize("damage", [
-    lambda content: content[:-9],
-    lambda content: content[: len(content) // 2],
-    lambda content: content[:-30] + bytes([content[-30] ^ 4]) + content[-29:],
-    lambda content: content[:-8] + bytes([content[-8] ^ 1]) + content[-7:],
-    lambda content: b"<html>" + content,
-    lambda content: b"",
-])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: content[:-9],
+        lambda content: content[: len(content) // 2],
+        lambda content: content[:-30] + bytes([content[-30] ^ 4]) + content[-29:],
+        lambda content: content[:-8] + bytes([content[-8] ^ 1]) + content[-7:],
+        lambda content: b"<html>" + content,
+        lambda content: b"",
+    ],
+)
 def test_a_damaged_file_is_refused(engine, source, folder, damage):
     server = source()
     server.fill(EVERYTHING)
@@ -263,8 +314,10 @@ def test_a_file_newer_than_every_server(engine, source, folder):
     with pytest.raises(EngineError) as failure:
         engine().choose(job.member)
     assert failure.value.code == "engine_too_old"
-    assert "version 12 of the RDB format" in failure.value.message and "needs Redis 7.4 or later; this host has redis 7" in (
-        failure.value.message)
+    assert (
+        "version 12 of the RDB format" in failure.value.message
+        and "needs Redis 7.4 or later; this host has redis 7" in (failure.value.message)
+    )
     # Nobody has looked into the file: the server says it.
     (folder / "dump.rdb").write_bytes(content[:5] + b"0012" + content[9:])
     with pytest.raises(EngineError) as failure:
@@ -274,7 +327,8 @@ def test_a_file_newer_than_every_server(engine, source, folder):
 
 def test_data_of_a_module(engine, folder):
     (folder / "dump.rdb").write_bytes(
-        b"REDIS0010\xfe\x00\x07\x01k\x81" + (0x4B5E2D5F5A1B9C01).to_bytes(8, "big") + b"\x00\xff" + bytes(8))
+        b"REDIS0010\xfe\x00\x07\x01k\x81" + (0x4B5E2D5F5A1B9C01).to_bytes(8, "big") + b"\x00\xff" + bytes(8)
+    )
     with pytest.raises(EngineError) as failure:
         drill(engine(), unread_job(folder / "dump.rdb", "dump.rdb", "redis-rdb"))
     assert failure.value.code == "unsupported"
@@ -287,7 +341,8 @@ def test_append_only_files(engine, source, folder):
     server.ask("BGREWRITEAOF")
     deadline = time.monotonic() + 20
     while b"aof_rewrite_in_progress:1" in server.ask("INFO", "persistence") or b"aof_rewrite_scheduled:1" in server.ask(
-            "INFO", "persistence"):
+        "INFO", "persistence"
+    ):
         assert time.monotonic() < deadline
         time.sleep(0.02)
     server.fill(["SET c 3", "SELECT 0", "SET d 4", "GET b"])
@@ -454,8 +509,11 @@ def test_what_a_killed_drill_left_is_swept(source, folder):
     server = source()
     server.save(folder / "dump.rdb")
     path = os.pathsep.join(each for each in sys.path if each)
-    drill_process = subprocess.Popen([sys.executable, "-c", KILLED, str(folder), str(folder / "dump.rdb")],
-                                     stdout=subprocess.PIPE, env=dict(os.environ, PYTHONPATH=path))
+    drill_process = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(folder), str(folder / "dump.rdb")],
+        stdout=subprocess.PIPE,
+        env=dict(os.environ, PYTHONPATH=path),
+    )
     pid = int(drill_process.stdout.readline())
     drill_process.send_signal(signal.SIGKILL)
     drill_process.wait()

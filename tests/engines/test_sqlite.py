@@ -54,10 +54,18 @@ def test_a_whole_one(engine, tmp_path):
     path = make(tmp_path / "shop.db", SHOP)
     before = path.read_bytes()
     job = job_of(path)
-    assert drill(engine, job) == job.member.tables == {
-        (None, "customers"): 3000, (None, 'order "x" y'): 1500, (None, "empty"): 0,
-    }
-    assert engine.query("SELECT count(*), max(score) FROM customers WHERE name LIKE 'Jürgen%'") == [["3000", str(3000 / 7)]]
+    assert (
+        drill(engine, job)
+        == job.member.tables
+        == {
+            (None, "customers"): 3000,
+            (None, 'order "x" y'): 1500,
+            (None, "empty"): 0,
+        }
+    )
+    assert engine.query("SELECT count(*), max(score) FROM customers WHERE name LIKE 'Jürgen%'") == [
+        ["3000", str(3000 / 7)]
+    ]
     assert engine.query("SELECT NULL, x'00ff', 'é'") == [[None, "00ff", "é"]]
     assert engine.version() == sqlite3.sqlite_version
     live = SQLite.live(None, {}, {"database": str(path)})
@@ -107,10 +115,19 @@ def test_a_checksum_does_not_depend_on_the_order_but_on_types(tmp_path):
     assert len(set(sums.values())) == 4
 
 
-@pytest.mark.parametrize("sql", [
-    "INSERT INTO empty VALUES (1)", "DROP TABLE empty", "ATTACH '/tmp/x.db' AS x", "PRAGMA journal_mode=DELETE", "nonsense",
-    "SELECT 1; SELECT 2", "SELECT load_extension('x')", "VACUUM",
-])
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "INSERT INTO empty VALUES (1)",
+        "DROP TABLE empty",
+        "ATTACH '/tmp/x.db' AS x",
+        "PRAGMA journal_mode=DELETE",
+        "nonsense",
+        "SELECT 1; SELECT 2",
+        "SELECT load_extension('x')",
+        "VACUUM",
+    ],
+)
 def test_queries_that_do_more_than_read(engine, tmp_path, sql):
     drill(engine, job_of(make(tmp_path / "shop.db", SHOP)))
     with pytest.raises(EngineError) as failure:

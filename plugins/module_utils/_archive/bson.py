@@ -6,9 +6,9 @@
 """BSON documents one behind the other, as MongoDB's tools write them: every one of them is walked to its last element.
 
 Such a file has no checksum. What notices damage is that everything in it has a type and most of it a length, that names
-and texts end with a zero byte and are UTF-8, and that a document ends where its length says. Nothing is decoded: a regular
-expression runs over whole groups of elements, and only what it cannot describe (embedded documents, long texts, binary
-data) is looked at one by one. That is 30 to 300 MB per second, by the size of the values.
+and texts end with a zero byte and are UTF-8, and that a document ends where its length says. Nothing is decoded: a
+regular expression runs over whole groups of elements, and only what it cannot describe (embedded documents, long texts,
+binary data) is looked at one by one. That is 30 to 300 MB per second, by the size of the values.
 """
 
 from __future__ import annotations
@@ -93,8 +93,11 @@ def scan(stream, found, terminated=False, passed=None):
             length = _length_at(window, 0, stream.offset)
             window = stream.peek(length)
             if len(window) < length:
-                raise Damaged("truncated", "a document ends %d bytes too early" % (length - len(window)),
-                              stream.offset + len(window))
+                raise Damaged(
+                    "truncated",
+                    "a document ends %d bytes too early" % (length - len(window)),
+                    stream.offset + len(window),
+                )
             position = _scan_window(window, stream.offset, found, False)[0]
         if position:
             if passed:
@@ -130,7 +133,8 @@ TERMINATOR = b"\xff\xff\xff\xff"
 
 
 def fields(document, offset=0):
-    """The elements of one small document as a dict of plain values: texts, numbers and truth values; all others are None.
+    """The elements of one small document as a dict of plain values: texts, numbers and truth values; all others are
+    None.
 
     The document is walked first. Raises Damaged.
     """
@@ -164,8 +168,11 @@ def _length_at(window, position, offset):
         raise Damaged("truncated", "ends within the length of a document", offset + len(window))
     length = _int32(window, position)[0]
     if not 5 <= length <= MAX_DOCUMENT:
-        raise Damaged("bad_structure", "a document of %d bytes, where 5 to %d are possible" % (length, MAX_DOCUMENT),
-                      offset + position)
+        raise Damaged(
+            "bad_structure",
+            "a document of %d bytes, where 5 to %d are possible" % (length, MAX_DOCUMENT),
+            offset + position,
+        )
     return length
 
 
@@ -217,8 +224,8 @@ def _has_id(data, start, end):
 
 
 def _check(data, start, end, offset, found, depth=0):
-    """Walk the document in data[start:end]. ``offset``: where data begins in the stream; ``depth``: pieces of code around
-    it, which call this function again."""
+    """Walk the document in data[start:end]. ``offset``: where data begins in the stream; ``depth``: pieces of code
+    around it, which call this function again."""
     position, limit, outer = start + 4, end - 1, []
     length_at, run = _int32, _RUN
     while True:
@@ -230,8 +237,11 @@ def _check(data, start, end, offset, found, depth=0):
                 _part(data, position - 4, limit, 5, offset)
             outer.append(limit)
             if len(outer) > _MAX_DEPTH:
-                raise Damaged("bad_structure", "documents within documents, more than %d levels deep" % _MAX_DEPTH,
-                              offset + position)
+                raise Damaged(
+                    "bad_structure",
+                    "documents within documents, more than %d levels deep" % _MAX_DEPTH,
+                    offset + position,
+                )
             limit = inner - 1
             continue
         while position == limit:
@@ -252,8 +262,11 @@ def _check(data, start, end, offset, found, depth=0):
             inner = _part(data, position, limit, 5, offset)
             outer.append(limit)
             if len(outer) > _MAX_DEPTH:
-                raise Damaged("bad_structure", "documents within documents, more than %d levels deep" % _MAX_DEPTH,
-                              offset + position)
+                raise Damaged(
+                    "bad_structure",
+                    "documents within documents, more than %d levels deep" % _MAX_DEPTH,
+                    offset + position,
+                )
             position, limit = position + 4, inner - 1
         elif kind in (0x02, 0x0D, 0x0E):
             position = _text(data, position, limit, offset, found)
@@ -326,8 +339,11 @@ def _binary(data, position, limit, offset):
 
 def _scoped_code(data, position, limit, offset, found, depth):
     if depth > _MAX_CODE_DEPTH:
-        raise Damaged("bad_structure", "code within the scope of code, more than %d levels deep" % _MAX_CODE_DEPTH,
-                      offset + position)
+        raise Damaged(
+            "bad_structure",
+            "code within the scope of code, more than %d levels deep" % _MAX_CODE_DEPTH,
+            offset + position,
+        )
     end = _part(data, position, limit, 14, offset)
     scope = _text(data, position + 4, end, offset, found)
     if _part(data, scope, end, 5, offset) != end:

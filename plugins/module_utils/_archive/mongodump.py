@@ -5,15 +5,15 @@
 # Private to this collection: no promise of stability is made to others.
 """Dumps of MongoDB: mongodump's archive, its folder of .bson and .metadata.json files, and a single .bson file.
 
-An archive announces its collections, then holds pieces of them in any order, and says at the end of each collection which
-CRC-64 its documents have. A folder has no checksums: what can be said of it is that every document is whole, and that
-nothing stands alone that comes in pairs.
+An archive announces its collections, then holds pieces of them in any order, and says at the end of each collection
+which CRC-64 its documents have. A folder has no checksums: what can be said of it is that every document is whole, and
+that nothing stands alone that comes in pairs.
 
-``Member.tables`` has what a restore gives: (database, collection) to documents. A view has None. Of a time series there is
-the collection itself with None, because its documents lie packed in buckets, and ``system.buckets.<name>`` with the number
-of those. ``Member.details``: ``indexes`` (int, those of _id included), ``views`` and ``time_series`` (lists of
-"database.collection"), ``not_restored`` (dict of namespaces to documents: users, roles and settings of the server they came
-from), ``oplog_entries`` (int, None without an oplog), ``without_id`` (documents that have none).
+``Member.tables`` has what a restore gives: (database, collection) to documents. A view has None. Of a time series there
+is the collection itself with None, because its documents lie packed in buckets, and ``system.buckets.<name>`` with the
+number of those. ``Member.details``: ``indexes`` (int, those of _id included), ``views`` and ``time_series`` (lists of
+"database.collection"), ``not_restored`` (dict of namespaces to documents: users, roles and settings of the server they
+came from), ``oplog_entries`` (int, None without an oplog), ``without_id`` (documents that have none).
 """
 
 from __future__ import annotations
@@ -94,7 +94,11 @@ class Metadata:
         if not isinstance(indexes or [], list):
             raise Damaged("bad_structure", "%s: the indexes are no list" % where, None)
         for index in indexes or []:
-            if not isinstance(index, dict) or not isinstance(index.get("key"), dict) or not isinstance(index.get("name"), str):
+            if (
+                not isinstance(index, dict)
+                or not isinstance(index.get("key"), dict)
+                or not isinstance(index.get("name"), str)
+            ):
                 raise Damaged("bad_structure", "%s: an index without a key or a name" % where, None)
         if not isinstance(document.get("collectionName") or "", str):
             raise Damaged("bad_structure", "%s: the collection's name is no text" % where, None)
@@ -143,8 +147,9 @@ def read(stream, member, report):
         _read_piece(stream, collections, member, report, start)
     for name, each in collections.items():
         if not each.ended and not each.view:
-            report.problem("incomplete", "the archive ends, but collection %s does not" % _dotted(name), member.name,
-                           stream.offset)
+            report.problem(
+                "incomplete", "the archive ends, but collection %s does not" % _dotted(name), member.name, stream.offset
+            )
         _note_collection(name, each, member, report)
     _finish(member)
 
@@ -154,7 +159,11 @@ def _announced(stream, member, report):
     if stream.read(4) != MAGIC:
         raise Damaged("bad_structure", "does not begin like an archive of mongodump", 0)
     header = _fields(stream, ("version", str), ("server_version", str))
-    member.server_version, member.tool, member.tool_version = header["server_version"], "mongodump", header.get("tool_version")
+    member.server_version, member.tool, member.tool_version = (
+        header["server_version"],
+        "mongodump",
+        header.get("tool_version"),
+    )
     if header["version"] != "0.1":
         raise Damaged("unsupported", "an archive of the unknown version %s" % header["version"], 4)
     collections = {}
@@ -173,8 +182,12 @@ def _announced(stream, member, report):
         if metadata:
             _note_metadata(metadata, name, member)
             if metadata.name and metadata.name != name[1]:
-                report.problem("bad_structure", "collection %s has the metadata of %s" % (_dotted(name), metadata.name),
-                               member.name, start)
+                report.problem(
+                    "bad_structure",
+                    "collection %s has the metadata of %s" % (_dotted(name), metadata.name),
+                    member.name,
+                    start,
+                )
         collections[name] = _Collection(metadata, about.get("type"))
     return collections
 
@@ -208,7 +221,9 @@ def _read_piece(stream, collections, member, report, start):
     name = (header["db"], header["collection"])
     collection = _find(name, collections)
     if collection is None:
-        report.problem("extra_member", "documents of collection %s, which was not announced" % _dotted(name), member.name, start)
+        report.problem(
+            "extra_member", "documents of collection %s, which was not announced" % _dotted(name), member.name, start
+        )
         collection = collections[name] = _Collection()
     if collection.ended:
         report.problem("duplicate", "collection %s goes on behind its end" % _dotted(name), member.name, start)
@@ -216,14 +231,24 @@ def _read_piece(stream, collections, member, report, start):
     if header["EOF"]:
         collection.ended = True
         if stream.read(4) != bson.TERMINATOR:
-            raise Damaged("bad_structure", "documents behind the end of collection %s" % _dotted(name), stream.offset - 4)
+            raise Damaged(
+                "bad_structure", "documents behind the end of collection %s" % _dotted(name), stream.offset - 4
+            )
         if header["CRC"] % (1 << 64) != collection.crc.value:
-            report.problem("bad_checksum", "collection %s is not what was dumped: its CRC-64 is another" % _dotted(name),
-                           member.name, start)
+            report.problem(
+                "bad_checksum",
+                "collection %s is not what was dumped: its CRC-64 is another" % _dotted(name),
+                member.name,
+                start,
+            )
         return
     if header["CRC"]:
-        report.problem("bad_structure", "a piece of collection %s with a checksum before its end" % _dotted(name),
-                       member.name, start)
+        report.problem(
+            "bad_structure",
+            "a piece of collection %s with a checksum before its end" % _dotted(name),
+            member.name,
+            start,
+        )
     bson.scan(stream, collection.found, terminated=True, passed=collection.crc.update)
     stream.skip(4)
 
@@ -252,8 +277,12 @@ def _garbage(stream, member, report):
     start = stream.offset
     again = stream.peek(4) == MAGIC
     size = stream.drain()
-    report.problem("trailing_garbage", "%s behind the end of the last collection (%d bytes)"
-                   % ("another archive" if again else "something", size), member.name, start)
+    report.problem(
+        "trailing_garbage",
+        "%s behind the end of the last collection (%d bytes)" % ("another archive" if again else "something", size),
+        member.name,
+        start,
+    )
 
 
 def _note_collection(name, each, member, report):
@@ -276,10 +305,13 @@ def _judge(found, where, needs_id, name, member, report):
     """Problems of documents that are whole."""
     member.details["without_id"] += found.without_id
     if found.bad_texts:
-        report.problem("bad_encoding", "%s: %d texts that are not UTF-8" % (where, found.bad_texts), name, found.first_bad_text)
+        report.problem(
+            "bad_encoding", "%s: %d texts that are not UTF-8" % (where, found.bad_texts), name, found.first_bad_text
+        )
     if needs_id and found.without_id:
-        report.problem("bad_structure", "%s: %d documents without an _id" % (where, found.without_id), name,
-                       found.first_without_id)
+        report.problem(
+            "bad_structure", "%s: %d documents without an _id" % (where, found.without_id), name, found.first_without_id
+        )
 
 
 def _begin(member):
@@ -447,7 +479,8 @@ class MongoFolder:
 
     @staticmethod
     def _stands_alone(collection, stem, pairs, own):
-        """Files of documents that have no metadata: of the server itself, and buckets, whose metadata bear another name."""
+        """Files of documents that have no metadata: of the server itself, and buckets, whose metadata bear another
+        name."""
         if stem.startswith(BUCKETS):
             return stem[len(BUCKETS) :] in pairs
         return own or collection.startswith("system.")
@@ -521,15 +554,20 @@ def announced(stream):
         raise Damaged("bad_structure", "does not begin like an archive of mongodump", 0)
     _fields(stream, ("version", str))
     return [
-        (about["db"], about["collection"], Metadata(about["metadata"], _dotted((about["db"], about["collection"])))
-         if about.get("metadata") else None, about.get("type"))
+        (
+            about["db"],
+            about["collection"],
+            Metadata(about["metadata"], _dotted((about["db"], about["collection"]))) if about.get("metadata") else None,
+            about.get("type"),
+        )
         for about, _start in _announcements(stream)
     ]
 
 
 def batches(stream, size=4 << 20, number=5000):
     """The documents of an archive behind announced(): (database, collection, [bytes, ...]) again and again, with up to
-    ``size`` bytes and ``number`` documents at once. Checksums are looked at: raises Damaged at the first that is wrong."""
+    ``size`` bytes and ``number`` documents at once. Checksums are looked at: raises Damaged at the first that is wrong.
+    """
     crcs = {}
     while not stream.at_end():
         start = stream.offset
@@ -545,12 +583,14 @@ def batches(stream, size=4 << 20, number=5000):
         if stream.read(4) != bson.TERMINATOR:
             raise Damaged("bad_structure", "a piece of collection %s does not end" % _dotted(name), stream.offset - 4)
     if crcs:
-        raise Damaged("incomplete", "the archive ends, but collection %s does not" % _dotted(sorted(crcs)[0]), stream.offset)
+        raise Damaged(
+            "incomplete", "the archive ends, but collection %s does not" % _dotted(sorted(crcs)[0]), stream.offset
+        )
 
 
 def files_of_folder(folder):
-    """The collections of a folder on a disk: [(database or None, collection, Metadata or None, path of the .bson or None)].
-    Raises Damaged."""
+    """The collections of a folder on a disk: [(database or None, collection, Metadata or None, path of the .bson or
+    None)]. Raises Damaged."""
     found = {}
     for place, _folders, names in sorted(os.walk(folder)):
         inside = os.path.relpath(place, folder)
@@ -567,7 +607,9 @@ def files_of_folder(folder):
         if stem == "oplog" and metadata is None and (deeper or len(found) == 1):
             database = ""
         told = metadata.name if metadata and len(stem) == _SHORTENED and "%24" in stem else None
-        collections.append((database, told or unquote_to_bytes(stem).decode("utf-8", "replace"), metadata, pair.get("bson")))
+        collections.append(
+            (database, told or unquote_to_bytes(stem).decode("utf-8", "replace"), metadata, pair.get("bson"))
+        )
     return collections
 
 

@@ -3,16 +3,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: no promise of stability is made to others.
-"""SQLite databases. As a stream the header and the length are looked at; ``check_file`` has SQLite itself look at a file
-on a disk, which nothing else can replace: pages point at each other in all directions.
+"""SQLite databases. As a stream the header and the length are looked at; ``check_file`` has SQLite itself look at a
+file on a disk, which nothing else can replace: pages point at each other in all directions.
 
 A database is untrusted input: its schema can name functions and modules. It is opened as a file that never changes (no
-journal is played back, no lock is taken, nothing is written beside it), with the functions that its schema may use reduced
-to harmless ones, without extensions, and an authorizer turns away all but reading.
+journal is played back, no lock is taken, nothing is written beside it), with the functions that its schema may use
+reduced to harmless ones, without extensions, and an authorizer turns away all but reading.
 
-``Member.details``: ``page_size``, ``pages``, ``free_pages``, ``user_version``, ``application_id`` (ints), ``wal`` (whether the
-database keeps changes in a second file, which a copy of the first lacks), ``foreign_key_violations`` (int, after
-check_file), ``views`` and ``virtual_tables`` (lists, after check_file). Tables of an index's own are not listed.
+``Member.details``: ``page_size``, ``pages``, ``free_pages``, ``user_version``, ``application_id`` (ints), ``wal``
+(whether the database keeps changes in a second file, which a copy of the first lacks), ``foreign_key_violations`` (int,
+after check_file), ``views`` and ``virtual_tables`` (lists, after check_file). Tables of an index's own are not listed.
 """
 
 from __future__ import annotations
@@ -35,8 +35,16 @@ _uint32 = Struct(">I").unpack_from
 _ENCODINGS = {0: "utf-8", 1: "utf-8", 2: "utf-16-le", 3: "utf-16-be"}
 _MESSAGES = 20
 # What a healthy database lacks here is no damage: an application brings its own.
-_OURS = ("no such collation sequence", "no such module", "no such function", "unsafe use of", "unknown function",
-         "unknown tokenizer", "no such tokenizer", "no query solution")
+_OURS = (
+    "no such collation sequence",
+    "no such module",
+    "no such function",
+    "unsafe use of",
+    "unknown function",
+    "unknown tokenizer",
+    "no such tokenizer",
+    "no query solution",
+)
 # Tables in which virtual tables keep their content: behind the name of the virtual table.
 _SHADOWS = {
     "fts3": ("content", "segments", "segdir", "docsize", "stat"),
@@ -50,8 +58,21 @@ _SHADOWS = {
 # statements that they never run to be read: the file being open for reading only, these would fail.
 _READING = frozenset((21, 20, 31, 33, 18, 9, 23))
 _PRAGMA = 19
-_CHECKS = frozenset(("integrity_check", "quick_check", "foreign_key_check", "table_info", "table_xinfo", "user_version",
-                     "application_id", "page_size", "encoding", "data_version", "schema_version"))
+_CHECKS = frozenset(
+    (
+        "integrity_check",
+        "quick_check",
+        "foreign_key_check",
+        "table_info",
+        "table_xinfo",
+        "user_version",
+        "application_id",
+        "page_size",
+        "encoding",
+        "data_version",
+        "schema_version",
+    )
+)
 FAILURES = (OSError, ValueError, OverflowError, MemoryError, RecursionError)
 if sqlite3 is not None:
     FAILURES += (sqlite3.Error, sqlite3.Warning)
@@ -74,15 +95,21 @@ def read(stream, member, report):
     if told and size < told * page:
         raise Damaged("truncated", "has %d bytes, but its %d pages are %d" % (size, told, told * page), size)
     if told and size > told * page:
-        report.problem("trailing_garbage", "%d bytes behind the last of %d pages" % (size - told * page, told), member.name,
-                       told * page)
+        report.problem(
+            "trailing_garbage",
+            "%d bytes behind the last of %d pages" % (size - told * page, told),
+            member.name,
+            told * page,
+        )
     elif size % page:
         raise Damaged("truncated", "ends within a page: %d bytes in pages of %d" % (size, page), size)
     member.details["pages"] = told or size // page
     if member.details["free_pages"] >= member.details["pages"]:
         raise Damaged("bad_structure", "more free pages than pages", 36)
     if member.details["wal"]:
-        report.note("%s keeps changes in a second file (-wal): those that were not moved over yet are not in it" % member.name)
+        report.note(
+            "%s keeps changes in a second file (-wal): those that were not moved over yet are not in it" % member.name
+        )
 
 
 def _look_at_header(header, member):
@@ -92,7 +119,9 @@ def _look_at_header(header, member):
     if page < 512 or page & (page - 1):
         raise Damaged("bad_structure", "pages of %d bytes" % page, 16)
     if not (1 <= header[18] <= 2 and 1 <= header[19] <= 2):
-        raise Damaged("bad_structure", "written by an unknown version of the format (%d, %d)" % (header[18], header[19]), 18)
+        raise Damaged(
+            "bad_structure", "written by an unknown version of the format (%d, %d)" % (header[18], header[19]), 18
+        )
     if header[21:24] != b"\x40\x20\x20" or any(header[72:92]) or page - header[20] < 480:
         raise Damaged("bad_structure", "the header's fixed values are others", 20)
     schema_format, encoding = _uint32(header, 44)[0], _uint32(header, 56)[0]
@@ -199,8 +228,8 @@ def _check(connection, member, report):
 
 
 def foreign_key_violations(connection):
-    """How many rows point at rows that are not there; None where the schema does not let it be found out. SQLite does not
-    enforce foreign keys unless it is told to, so that these are no damage."""
+    """How many rows point at rows that are not there; None where the schema does not let it be found out. SQLite does
+    not enforce foreign keys unless it is told to, so that these are no damage."""
     try:
         return sum(1 for _row in connection.execute("PRAGMA foreign_key_check"))
     except sqlite3.OperationalError as error:

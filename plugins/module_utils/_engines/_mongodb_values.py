@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: no promise of stability is made to others.
-"""Values of MongoDB: from the JSON of its tools to BSON, and from BSON to values and texts for people. No library needed.
+"""Values of MongoDB: from the JSON of its tools to BSON, and from BSON to values and texts for people. No library
+needed.
 
 Types that Python lacks are ``Typed``: the number of the BSON type and the bytes of the value, so that they pass through
 unchanged. Documents are dicts, whose order is kept.
@@ -48,7 +49,7 @@ class Raw(bytes):
     """A document in BSON."""
 
 
-# -- to BSON -------------------------------------------------------------------------------------------------------------
+# -- to BSON -----------------------------------------------------------------------------------------------------------
 
 
 def encode(document):
@@ -97,7 +98,7 @@ def _cstring(text):
     return raw + b"\0"
 
 
-# -- from the JSON of MongoDB's tools ------------------------------------------------------------------------------------
+# -- from the JSON of MongoDB's tools ----------------------------------------------------------------------------------
 
 
 def from_json(value):
@@ -108,10 +109,10 @@ def from_json(value):
         return value
     if any(name.startswith("$") for name in value):
         for names, reader in _EXTENDED:
-            if set(value) == names or (len(names) > 1 and set(value) <= names and min(names) in value):
+            if set(value) == names:
                 try:
                     return reader(value)
-                except (KeyError, TypeError, AttributeError, OverflowError, binascii.Error) as error:
+                except (KeyError, TypeError, AttributeError, OverflowError, StructError, binascii.Error) as error:
                     raise ValueError("%s is no value: %s" % (sorted(names)[0], error)) from None
     return {name: from_json(each) for name, each in value.items()}
 
@@ -179,6 +180,8 @@ _EXTENDED = (
     ({"$binary", "$type"}, _read_binary),
     ({"$uuid"}, _read_uuid),
     ({"$regularExpression"}, _read_expression),
+    # By itself $regex is an operator of a condition, and both mean the same there.
+    ({"$regex", "$options"}, _read_expression),
     ({"$symbol"}, lambda value: Typed(0x0E, _encoded(value["$symbol"])[1])),
     ({"$code"}, _read_code),
     ({"$minKey"}, lambda value: Typed(0xFF, b"")),
@@ -227,7 +230,7 @@ def decimal_to_text(raw):
     return "%s%s.%s" % (sign, digits[:exponent], digits[exponent:])
 
 
-# -- from BSON -----------------------------------------------------------------------------------------------------------
+# -- from BSON ---------------------------------------------------------------------------------------------------------
 
 
 def decode(data, raw=()):
@@ -313,7 +316,7 @@ def _end(data, kind, at):
     raise ValueError("the server sent a value of the unknown type 0x%02x" % kind)
 
 
-# -- for people ----------------------------------------------------------------------------------------------------------
+# -- for people --------------------------------------------------------------------------------------------------------
 
 
 def to_text(value):

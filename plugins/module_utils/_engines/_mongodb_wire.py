@@ -5,8 +5,8 @@
 # Private to this collection: no promise of stability is made to others.
 """A client of MongoDB: one connection, messages of its OP_MSG kind (servers from 3.6 on), login by SCRAM.
 
-Why not a library: a restore has the documents in BSON already, and here they go to the server as they are; and a host of a
-drill needs nothing installed. TLS is not spoken.
+Why not a library: a restore has the documents in BSON already, and here they go to the server as they are; and a host
+of a drill needs nothing installed. TLS is not spoken.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ class Refusal(Exception):
 
 
 class Connection:
-    """Raises OSError where the connection fails, Refusal where the server refuses, ValueError for what is no protocol."""
+    """Raises OSError where the connection fails, Refusal where the server refuses, ValueError for what is no protocol.
+    """
 
     def __init__(self, unix_socket=None, host=None, port=None, user=None, password=None, source="admin", timeout=None):
         self._number = 0
@@ -71,11 +72,13 @@ class Connection:
         except Refusal as refusal:
             if refusal.name != "CommandNotFound":
                 raise
-        return self.ask("admin", dict(isMaster=1, **{name: about[name] for name in about if name == "saslSupportedMechs"}))
+        return self.ask(
+            "admin", dict(isMaster=1, **{name: about[name] for name in about if name == "saslSupportedMechs"})
+        )
 
     def ask(self, database, command, documents=None, raw=()):
-        """One command and its answer. ``documents`` are (name, [BSON, ...]) that go along as they are; ``raw`` names lists
-        of the answer whose documents stay BSON."""
+        """One command and its answer. ``documents`` are (name, [BSON, ...]) that go along as they are; ``raw`` names
+        lists of the answer whose documents stay BSON."""
         self._send(database, command, documents)
         answer = decode(self._receive(), raw)
         if not answer.get("ok"):
@@ -137,8 +140,15 @@ class Connection:
             word, digest = hashlib.new("md5", ("%s:mongo:%s" % (user, password)).encode("utf-8")).hexdigest(), "sha1"
         nonce = base64.b64encode(os.urandom(24)).decode("ascii")
         first = "n=%s,r=%s" % (user.replace("=", "=3D").replace(",", "=2C"), nonce)
-        answer = self.ask(source, {"saslStart": 1, "mechanism": "SCRAM-SHA-256" if new else "SCRAM-SHA-1",
-                                   "payload": ("n,," + first).encode("utf-8"), "options": {"skipEmptyExchange": True}})
+        answer = self.ask(
+            source,
+            {
+                "saslStart": 1,
+                "mechanism": "SCRAM-SHA-256" if new else "SCRAM-SHA-1",
+                "payload": ("n,," + first).encode("utf-8"),
+                "options": {"skipEmptyExchange": True},
+            },
+        )
         told = _payload(answer)
         about = dict(part.split("=", 1) for part in told.split(","))
         rounds = int(about["i"])
@@ -151,7 +161,9 @@ class Connection:
         signature = hmac.new(hashlib.new(digest, key).digest(), signed, digest).digest()
         proof = bytes(one ^ other for one, other in zip(key, signature))
         last = "%s,p=%s" % (without_proof, base64.b64encode(proof).decode("ascii"))
-        answer = self.ask(source, {"saslContinue": 1, "conversationId": answer["conversationId"], "payload": last.encode("utf-8")})
+        answer = self.ask(
+            source, {"saslContinue": 1, "conversationId": answer["conversationId"], "payload": last.encode("utf-8")}
+        )
         # The server proves that it knows the password, too.
         expected = hmac.new(hmac.new(salted, b"Server Key", digest).digest(), signed, digest).digest()
         told = dict(part.split("=", 1) for part in _payload(answer).split(","))
@@ -169,5 +181,7 @@ def _payload(answer):
 
 def _prepared(password):
     """SASLprep, without its refusals: the server refuses what is wrong."""
-    kept = "".join(" " if stringprep.in_table_c12(each) else each for each in password if not stringprep.in_table_b1(each))
+    kept = "".join(
+        " " if stringprep.in_table_c12(each) else each for each in password if not stringprep.in_table_b1(each)
+    )
     return unicodedata.normalize("NFKC", kept)

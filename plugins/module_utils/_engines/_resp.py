@@ -22,7 +22,8 @@ class Refusal(Exception):
 
 
 class Connection:
-    """Raises OSError where the connection fails, Refusal where the server refuses, ValueError for what is no protocol."""
+    """Raises OSError where the connection fails, Refusal where the server refuses, ValueError for what is no protocol.
+    """
 
     def __init__(self, unix_socket=None, host=None, port=None, user=None, password=None, timeout=60):
         if unix_socket:

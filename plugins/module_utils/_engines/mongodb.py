@@ -8,13 +8,13 @@
 Our own way sends the documents as they stand in the dump, with the options of each collection, and makes its indexes
 afterwards. It needs no library. Nothing expires meanwhile: the server's TTL monitor is off.
 
-A dump is untrusted input. The server listens on a socket in a folder of the scratch folder that only its user can enter, and
-on no port; JavaScript is off, so that nothing in views, validators or system.js can run; and it runs as another user when we
-are root. What belongs to the server that the dump came from (the databases admin, config and local: users, roles, settings)
-is left out and listed. Options that configure the storage engine are dropped.
+A dump is untrusted input. The server listens on a socket in a folder of the scratch folder that only its user can
+enter, and on no port; JavaScript is off, so that nothing in views, validators or system.js can run; and it runs as
+another user when we are root. What belongs to the server that the dump came from (the databases admin, config and
+local: users, roles, settings) is left out and listed. Options that configure the storage engine are dropped.
 
-On a server that exists already each database of the dump gets a new one with a name that cannot exist before, noted in the
-scratch folder before it is made; views and validators that hold JavaScript are not made there.
+On a server that exists already each database of the dump gets a new one with a name that cannot exist before, noted in
+the scratch folder before it is made; views and validators that hold JavaScript are not made there.
 """
 
 from __future__ import annotations
@@ -44,13 +44,26 @@ _NAMELESS = "restored"
 _BATCH_BYTES, _BATCH_NUMBER = 12 << 20, 20000
 # What a collection is made with. Others configure the storage engine, or are of old servers.
 _OPTIONS = (
-    "capped", "size", "max", "validator", "validationLevel", "validationAction", "collation", "clusteredIndex", "timeseries",
-    "expireAfterSeconds", "changeStreamPreAndPostImages", "viewOn", "pipeline",
+    "capped",
+    "size",
+    "max",
+    "validator",
+    "validationLevel",
+    "validationAction",
+    "collation",
+    "clusteredIndex",
+    "timeseries",
+    "expireAfterSeconds",
+    "changeStreamPreAndPostImages",
+    "viewOn",
+    "pipeline",
 )
 _INDEX_DROPPED = ("ns", "v", "background", "storageEngine", "buildUUID", "ready")
 _SCRIPTS = frozenset(("$where", "$function", "$accumulator"))
 _WRITING = frozenset(("$out", "$merge"))
-_QUERY_KEYS = frozenset(("db", "collection", "filter", "projection", "sort", "skip", "limit", "pipeline", "count", "distinct"))
+_QUERY_KEYS = frozenset(
+    ("db", "collection", "filter", "projection", "sort", "skip", "limit", "pipeline", "count", "distinct")
+)
 _OF_SERVER = mongodump.SERVERS_OWN
 _OURS = re.compile(r"^rbd_[0-9a-f]{20}$")
 _FAILURES = (OSError, ValueError)
@@ -82,8 +95,11 @@ class MongoDB(Engine):
         wanted = tuple(int(number) for number in re.findall(r"\d+", member.server_version or "")[:2])
         fit = [each for each in found if not wanted or each.version[:2] >= wanted]
         if not fit:
-            raise EngineError("engine_too_old", "the dump is of MongoDB %s, and the newest server of this host is %s"
-                              % (member.server_version, ".".join(map(str, found[0].version))))
+            raise EngineError(
+                "engine_too_old",
+                "the dump is of MongoDB %s, and the newest server of this host is %s"
+                % (member.server_version, ".".join(map(str, found[0].version))),
+            )
         # The version that the dump is of, or the next newer one; the newest where the dump does not say.
         self._installation = fit[-1] if wanted else fit[0]
         return {"server_version": self.version(), "bin_dir": self._installation.bin_dir}
@@ -99,12 +115,24 @@ class MongoDB(Engine):
         os.mkdir(data, 0o700)
         self.scratch.give(data)
         argv = [
-            os.path.join(self.scratch.programs(self._installation.bin_dir), "mongod"), "--dbpath", data, "--bind_ip", self._socket,
-            "--nounixsocket", "--filePermissions", "0700", "--noscripting", "--quiet",
-            "--wiredTigerCacheSizeGB", "%.2f" % max(0.25, self.memory_mb / 1024.0),
+            os.path.join(self.scratch.programs(self._installation.bin_dir), "mongod"),
+            "--dbpath",
+            data,
+            "--bind_ip",
+            self._socket,
+            "--nounixsocket",
+            "--filePermissions",
+            "0700",
+            "--noscripting",
+            "--quiet",
+            "--wiredTigerCacheSizeGB",
+            "%.2f" % max(0.25, self.memory_mb / 1024.0),
         ]
-        for parameter in ("ttlMonitorEnabled=false", "diagnosticDataCollectionEnabled=false",
-                          "disableLogicalSessionCacheRefresh=true"):
+        for parameter in (
+            "ttlMonitorEnabled=false",
+            "diagnosticDataCollectionEnabled=false",
+            "disableLogicalSessionCacheRefresh=true",
+        ):
             argv += ["--setParameter", parameter]
         self._server = self.scratch.spawn(argv, "mongod.log")
         self._connection = self._wait()
@@ -143,15 +171,26 @@ class MongoDB(Engine):
         if not program or job.member.format == mongodump.Single.FORMAT:
             return None
         if job.member.format == mongodump.FOLDER:
-            kinds = {bool(name.endswith(".gz")) for _place, _folders, names in os.walk(job.path) for name in names
-                     if ".bson" in name or ".metadata.json" in name}
+            kinds = {
+                bool(name.endswith(".gz"))
+                for _place, _folders, names in os.walk(job.path)
+                for name in names
+                if ".bson" in name or ".metadata.json" in name
+            }
             nested = any(database is None for database, _name, _about, _path in mongodump.files_of_folder(job.path))
             return program if len(kinds) == 1 and not nested else None
         return program
 
     def _restore_by(self, program, job):
-        argv = [program, "--uri", "mongodb://%s" % quote(self._socket, safe=""), "--stopOnError", "--bypassDocumentValidation",
-                "--numParallelCollections", str(self.jobs)]
+        argv = [
+            program,
+            "--uri",
+            "mongodb://%s" % quote(self._socket, safe=""),
+            "--stopOnError",
+            "--bypassDocumentValidation",
+            "--numParallelCollections",
+            str(self.jobs),
+        ]
         for database in _OF_SERVER:
             argv += ["--nsExclude", "%s.*" % database]
         if job.member.format == mongodump.FORMAT:
@@ -159,9 +198,14 @@ class MongoDB(Engine):
         else:
             zipped = any(name.endswith(".gz") for _place, _folders, names in os.walk(job.path) for name in names)
             self.scratch.run(argv + (["--gzip"] if zipped else []) + ["--dir", job.path], timeout=self.timeout)
-        self._names = {each["name"]: each["name"] for each in self._connection.ask("admin", {"listDatabases": 1})["databases"]
-                       if each["name"] not in _OF_SERVER}
-        self.left_out += ["%s (%s documents)" % each for each in sorted(job.member.details.get("not_restored", {}).items())]
+        self._names = {
+            each["name"]: each["name"]
+            for each in self._connection.ask("admin", {"listDatabases": 1})["databases"]
+            if each["name"] not in _OF_SERVER
+        }
+        self.left_out += [
+            "%s (%s documents)" % each for each in sorted(job.member.details.get("not_restored", {}).items())
+        ]
 
     def database_for(self, name):
         """The database on the server for one of the dump, noted before it is made."""
@@ -194,8 +238,11 @@ class MongoDB(Engine):
         if database is None and len(self._names) == 1:
             return next(iter(self._names.values()))
         if database not in self._names:
-            raise EngineError("query_failed", "there is no database %s in the dump; it has %s"
-                              % (database, ", ".join(sorted(str(name) for name in self._names)) or "none"))
+            raise EngineError(
+                "query_failed",
+                "there is no database %s in the dump; it has %s"
+                % (database, ", ".join(sorted(str(name) for name in self._names)) or "none"),
+            )
         return self._names[database]
 
     def _alive(self, question):
@@ -251,7 +298,9 @@ class MongoDB(Engine):
 
     def _sweep_existing(self):
         try:
-            self.sweep_databases(self.scratch, {"timeout": self.timeout}, self.login, os.path.dirname(self.scratch.path))
+            self.sweep_databases(
+                self.scratch, {"timeout": self.timeout}, self.login, os.path.dirname(self.scratch.path)
+            )
         except EngineError as error:
             self.left_out.append("databases of killed drills could not be dropped: %s" % error.message)
 
@@ -264,7 +313,11 @@ class MongoDB(Engine):
         for path, marker in Scratch.dead(parent):
             for note in marker["databases"]:
                 name = str(note.get("name"))
-                if note.get("engine") != cls.name or any(note.get(key) != place[key] for key in place) or not _OURS.match(name):
+                if (
+                    note.get("engine") != cls.name
+                    or any(note.get(key) != place[key] for key in place)
+                    or not _OURS.match(name)
+                ):
                     continue
                 connection = _log_in(login, settings.get("timeout"), login.get("database"))
                 try:
@@ -340,8 +393,9 @@ class _Restore:
         options = {key: options[key] for key in _OPTIONS if key in options}
         if not self._ours and _names_in(options) & _SCRIPTS:
             if "viewOn" not in options:
-                raise EngineError("unsafe", "%s: its validator holds JavaScript, which may run on an existing server"
-                                  % _dotted(name))
+                raise EngineError(
+                    "unsafe", "%s: its validator holds JavaScript, which may run on an existing server" % _dotted(name)
+                )
             self._left_out[_dotted(name)] = 0
             return
         target = self._engine.database_for(database)
@@ -355,9 +409,16 @@ class _Restore:
             return
         self._ask(target, create, name)
         indexes = [self._read(index, name) for index in metadata.indexes] if metadata else []
-        clustered = (options.get("clusteredIndex") or {}).get("name") if isinstance(options.get("clusteredIndex"), dict) else None
-        indexes = [{key: index[key] for key in index if key not in _INDEX_DROPPED} for index in indexes
-                   if list(index["key"]) != ["_id"] and index["name"] != clustered]
+        clustered = (
+            (options.get("clusteredIndex") or {}).get("name")
+            if isinstance(options.get("clusteredIndex"), dict)
+            else None
+        )
+        indexes = [
+            {key: index[key] for key in index if key not in _INDEX_DROPPED}
+            for index in indexes
+            if list(index["key"]) != ["_id"] and index["name"] != clustered
+        ]
         if indexes:
             self._later.append(lambda: self._ask(target, {"createIndexes": collection, "indexes": indexes}, name))
 
@@ -374,14 +435,20 @@ class _Restore:
         if target is None:
             self._left_out[_dotted(name)] = self._left_out.get(_dotted(name), 0) + len(documents)
             return
-        answer = self._ask(target[0], {"insert": target[1], "ordered": True, "bypassDocumentValidation": True}, name,
-                           ("documents", documents))
+        answer = self._ask(
+            target[0],
+            {"insert": target[1], "ordered": True, "bypassDocumentValidation": True},
+            name,
+            ("documents", documents),
+        )
         errors = answer.get("writeErrors") or []
         if errors:
             raise EngineError("restore_failed", "%s: %s" % (_dotted(name), errors[0].get("errmsg")))
         if answer.get("n") != len(documents):
-            raise EngineError("restore_failed", "%s: the server took %s of %d documents"
-                              % (_dotted(name), answer.get("n"), len(documents)))
+            raise EngineError(
+                "restore_failed",
+                "%s: the server took %s of %d documents" % (_dotted(name), answer.get("n"), len(documents)),
+            )
 
     def _ask(self, database, command, name, documents=None):
         try:
@@ -413,7 +480,9 @@ class Reader:
     def _count(self, database, name, kind):
         pipeline = [{"$group": {"_id": None, "n": {"$sum": 1}}}]
         try:
-            (answer,) = list(self._find(database, {"aggregate": name, "pipeline": pipeline, "cursor": {}})) or [{"n": 0}]
+            (answer,) = list(self._find(database, {"aggregate": name, "pipeline": pipeline, "cursor": {}})) or [
+                {"n": 0}
+            ]
         except EngineError:
             # Views may hold JavaScript, or point at what is no more: they have no documents of their own.
             if kind == "view":
@@ -449,8 +518,9 @@ class Reader:
     def checksum(self, table, database=None):
         """The sum of the SHA-256 of all documents, and their number."""
         total = number = 0
-        for document in self._find(self._database_of(database), {"find": table, "batchSize": 10000, "noCursorTimeout": False},
-                                   raw=True):
+        for document in self._find(
+            self._database_of(database), {"find": table, "batchSize": 10000, "noCursorTimeout": False}, raw=True
+        ):
             total += int.from_bytes(hashlib.sha256(document).digest(), "big")
             number += 1
         return "%d-%064x" % (number, total % (1 << 256))
@@ -476,17 +546,25 @@ class _Live:
         self._reader = Reader(connection, timeout, self._name)
 
     def _name(self, database):
-        return self._only or database or _NAMELESS
+        if not self._only and not database:
+            raise EngineError("query_failed", "the live MongoDB: which database? Name it by db in the query")
+        return self._only or database
 
     def counts(self):
         return self._alive(self._counts)
 
     def _counts(self):
-        names = [self._only] if self._only else [
-            each["name"] for each in self._connection.ask("admin", {"listDatabases": 1, "nameOnly": True})["databases"]]
+        names = (
+            [self._only]
+            if self._only
+            else [
+                each["name"]
+                for each in self._connection.ask("admin", {"listDatabases": 1, "nameOnly": True})["databases"]
+            ]
+        )
         found = {}
         for database in names:
-            if database not in _OF_SERVER:
+            if database not in _OF_SERVER and not _OURS.match(database):
                 for name, rows in self._reader.count_all(database).items():
                     found[(database, name)] = rows
         return found
@@ -515,8 +593,15 @@ def _folders():
 
 def _log_in(login, timeout, source):
     try:
-        return Connection(login.get("unix_socket"), login.get("host"), login.get("port"), login.get("user"), login.get("password"),
-                          source or "admin", timeout)
+        return Connection(
+            login.get("unix_socket"),
+            login.get("host"),
+            login.get("port"),
+            login.get("user"),
+            login.get("password"),
+            source or "admin",
+            timeout,
+        )
     except _FAILURES + (Refusal,) as error:
         raise EngineError("start_failed", "cannot log in to MongoDB: %s" % error) from None
 
@@ -545,12 +630,13 @@ def _parsed(text):
         unknown = set(wanted) - _QUERY_KEYS
         if unknown:
             raise ValueError("%s is unknown; known are %s" % (sorted(unknown)[0], ", ".join(sorted(_QUERY_KEYS))))
-        if not isinstance(wanted.get("filter") or {}, dict) or not isinstance(wanted.get("pipeline", []), list):
+        if not isinstance(wanted.get("filter", {}), dict) or not isinstance(wanted.get("pipeline", []), list):
             raise ValueError("filter must be an object, and pipeline a list")
         return values.from_json(wanted)
     except (ValueError, RecursionError) as error:
-        raise EngineError("query_failed", "a query of MongoDB is JSON such as {\"collection\": \"orders\", \"count\": true}: %s"
-                          % error) from None
+        raise EngineError(
+            "query_failed", 'a query of MongoDB is JSON such as {"collection": "orders", "count": true}: %s' % error
+        ) from None
 
 
 def _names_in(value):

@@ -5,17 +5,17 @@
 # Private to this collection: no promise of stability is made to others.
 """Redis and Valkey: the file is put where a server of our own loads it from when it starts.
 
-The server is a replica of a master that cannot be reached (a port of ours on which nothing listens). A master drops keys
-that are past their time while it loads; a replica leaves that to its master, so that all keys of the file stay and can be
-counted. It also refuses all writes.
+The server is a replica of a master that cannot be reached (a port of ours on which nothing listens). A master drops
+keys that are past their time while it loads; a replica leaves that to its master, so that all keys of the file stay and
+can be counted. It also refuses all writes.
 
-A dump is untrusted input. The server listens on a socket in the scratch folder only, wants a password that stands in a file
-of its own, has no modules and no debug commands, cannot save, and looks into every packed value before it believes it
-(sanitize-dump-payload). It runs as another user when we are root. Functions in the file are Lua in Redis's own sandbox, and
-nothing here calls them.
+A dump is untrusted input. The server listens on a socket in the scratch folder only, wants a password that stands in a
+file of its own, has no modules and no debug commands, cannot save, and looks into every packed value before it believes
+it (sanitize-dump-payload). It runs as another user when we are root. Functions in the file are Lua in Redis's own
+sandbox, and nothing here calls them.
 
-A server that exists already has numbered databases that all its users share: none of them could be ours alone, so none is
-written to. It can be compared with.
+A server that exists already has numbered databases that all its users share: none of them could be ours alone, so none
+is written to. It can be compared with.
 """
 
 from __future__ import annotations
@@ -95,12 +95,18 @@ class Redis(Engine):
 
     def choose(self, member):
         if self.login:
-            raise EngineError("bad_option", "login_*: the databases of an existing Redis are numbered and shared, none "
-                              "could be a scratch database; without these options a server is started", option="login_host")
+            raise EngineError(
+                "bad_option",
+                "login_*: the databases of an existing Redis are numbered and shared, none "
+                "could be a scratch database; without these options a server is started",
+                option="login_host",
+            )
         found = []
         for flavour, program, pattern in _PROGRAMS:
             try:
-                some = find_installations(path_folders() + ["/opt/redis/bin", "/opt/valkey/bin"], program, pattern, self.bin_dir)
+                some = find_installations(
+                    path_folders() + ["/opt/redis/bin", "/opt/valkey/bin"], program, pattern, self.bin_dir
+                )
             except EngineError:
                 continue
             for each in some:
@@ -140,7 +146,9 @@ class Redis(Engine):
         self.scratch.give(self._home)
         password = new_password()
         config = self.scratch.write("redis.conf", self._config(options, job.member, password), self._home)
-        program = os.path.join(self.scratch.programs(self._installation.bin_dir), "%s-server" % self._installation.flavour)
+        program = os.path.join(
+            self.scratch.programs(self._installation.bin_dir), "%s-server" % self._installation.flavour
+        )
         self._server = self.scratch.spawn([program, config], "redis.log")
         connection = self._loaded(password)
         self._reader = Reader(connection, self.timeout)
@@ -164,7 +172,12 @@ class Redis(Engine):
             path = os.path.join(job.path, name)
             if name.startswith(stem) and os.path.isfile(path) and not os.path.islink(path):
                 shutil.copyfile(path, os.path.join(target, name))
-        return ["appendonly yes", "appendfilename %s" % _word(stem), "appenddirname appendonlydir", "aof-load-truncated no"]
+        return [
+            "appendonly yes",
+            "appendfilename %s" % _word(stem),
+            "appenddirname appendonlydir",
+            "aof-load-truncated no",
+        ]
 
     def _config(self, options, member, password):
         numbers = [int(name[2:]) for _database, name in member.tables if re.match(r"^db\d{1,9}$", name)]
@@ -180,7 +193,8 @@ class Redis(Engine):
             "rdbchecksum yes",
             "maxmemory %d" % max(self.memory_mb << 20, 2 * int(member.details.get("used_memory") or 0)),
             "maxmemory-policy noeviction",
-            "%s 127.0.0.1 %d" % ("replicaof" if self._version() >= (5, 0) else "slaveof", self._master.getsockname()[1]),
+            "%s 127.0.0.1 %d"
+            % ("replicaof" if self._version() >= (5, 0) else "slaveof", self._master.getsockname()[1]),
         ]
         if self._version() >= (6, 2):
             lines.append("sanitize-dump-payload yes")
@@ -196,7 +210,9 @@ class Redis(Engine):
             if self._server.poll() is not None:
                 raise self._why_dead()
             try:
-                connection = _resp.Connection(os.path.join(self._home, "s"), password=password, timeout=self.timeout or 3600)
+                connection = _resp.Connection(
+                    os.path.join(self._home, "s"), password=password, timeout=self.timeout or 3600
+                )
             except (OSError, _resp.Refusal):
                 pass
             else:
@@ -220,16 +236,23 @@ class Redis(Engine):
         newer = re.search(r"Can't handle RDB format version (-?\d+)", said)
         module = re.search(r"no matching module type '([^']*)'|module '?([\w-]+)'? is not loaded", said)
         if newer:
-            return EngineError("engine_too_old", "the file has version %s of the RDB format, which %s cannot read"
-                               % (newer.group(1), self.version()))
+            return EngineError(
+                "engine_too_old",
+                "the file has version %s of the RDB format, which %s cannot read" % (newer.group(1), self.version()),
+            )
         if module:
-            return EngineError("unsupported", "the file holds data of the module %s, and the scratch server has no modules"
-                               % (module.group(1) or module.group(2)))
+            return EngineError(
+                "unsupported",
+                "the file holds data of the module %s, and the scratch server has no modules"
+                % (module.group(1) or module.group(2)),
+            )
         if re.search(r"Bad directive|FATAL CONFIG", said):
             return EngineError("start_failed", said)
         if self._server.poll() < 0:
             return EngineError("server_died", said)
-        lines = [line for line in said.splitlines() if re.search(r" # |error|Unexpected|Wrong|truncated|FATAL|Bad ", line)]
+        lines = [
+            line for line in said.splitlines() if re.search(r" # |error|Unexpected|Wrong|truncated|FATAL|Bad ", line)
+        ]
         return EngineError("restore_failed", "the server does not load the file: %s" % (" ".join(lines[-4:]) or said))
 
     def _note_expired(self):
@@ -287,8 +310,14 @@ class Redis(Engine):
     @classmethod
     def live(cls, scratch, settings, login):
         try:
-            connection = _resp.Connection(login.get("unix_socket"), login.get("host"), login.get("port"), login.get("user"),
-                                          login.get("password"), settings.get("timeout") or 3600)
+            connection = _resp.Connection(
+                login.get("unix_socket"),
+                login.get("host"),
+                login.get("port"),
+                login.get("user"),
+                login.get("password"),
+                settings.get("timeout") or 3600,
+            )
         except (OSError, ValueError, _resp.Refusal) as error:
             raise EngineError("query_failed", "the live Redis: %s" % error) from None
         return _Live(connection, settings.get("timeout"))
@@ -365,7 +394,11 @@ class Reader:
         """(key, type) of those that are there and have no end."""
         answers = self._ask_all([("TYPE", key) for key in keys] + [("PTTL", key) for key in keys])
         half = len(keys)
-        return [(key, kind) for key, kind, ends in zip(keys, answers[:half], answers[half:]) if kind != b"none" and ends == -1]
+        return [
+            (key, kind)
+            for key, kind, ends in zip(keys, answers[:half], answers[half:])
+            if kind != b"none" and ends == -1
+        ]
 
     def _digests(self, keys):
         firsts = self._ask_all([_FIRST_OF.get(kind, _dump)(key) for key, kind in keys])
@@ -386,7 +419,9 @@ class Reader:
             yield from (_framed(*pair) for pair in sorted(zip(first[::2], first[1::2])))
         elif kind == b"zset":
             # Versions print the same number in different ways.
-            yield from (_framed(name, repr(float(score)).encode()) for name, score in sorted(zip(first[::2], first[1::2])))
+            yield from (
+                _framed(name, repr(float(score)).encode()) for name, score in sorted(zip(first[::2], first[1::2]))
+            )
         elif kind == b"list":
             start = 0
             while first:
@@ -474,8 +509,11 @@ def _look_at_memory(member):
     except (OSError, AttributeError):
         return
     if wanted > free:
-        raise EngineError("no_space", "the data took %d MiB of memory when they were saved, and this host has %d MiB free"
-                          % (wanted >> 20, free >> 20))
+        raise EngineError(
+            "no_space",
+            "the data took %d MiB of memory when they were saved, and this host has %d MiB free"
+            % (wanted >> 20, free >> 20),
+        )
 
 
 def _copy(job, path):

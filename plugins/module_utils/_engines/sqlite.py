@@ -5,9 +5,9 @@
 # Private to this collection: no promise of stability is made to others.
 """SQLite: a copy of the database in the scratch folder, opened by this Python. There is no server.
 
-A database is untrusted input. The connection can neither write nor open another file nor load an extension, and functions
-that a schema names are reduced to harmless ones (``_archive.sqlite.connect``). What takes longer than ``timeout`` is
-interrupted.
+A database is untrusted input. The connection can neither write nor open another file nor load an extension, and
+functions that a schema names are reduced to harmless ones (``_archive.sqlite.connect``). What takes longer than
+``timeout`` is interrupted.
 """
 
 from __future__ import annotations
@@ -40,8 +40,11 @@ class SQLite(Engine):
     def choose(self, member):
         _sqlite3()
         if self.login:
-            raise EngineError("bad_option", "SQLite has no server to log in to: the copy is opened in scratch_dir",
-                              option="login_host")
+            raise EngineError(
+                "bad_option",
+                "SQLite has no server to log in to: the copy is opened in scratch_dir",
+                option="login_host",
+            )
         return {"server_version": self.version(), "bin_dir": None}
 
     def start(self):
@@ -81,8 +84,9 @@ class SQLite(Engine):
         """``login``: the path of the database as ``database`` (or ``unix_socket``, which is an option for paths)."""
         path = login.get("database") or login.get("unix_socket")
         if not path or not os.path.isfile(path):
-            raise EngineError("bad_option", "compare: database must be the path of the live SQLite database",
-                              option="compare")
+            raise EngineError(
+                "bad_option", "compare: database must be the path of the live SQLite database", option="compare"
+            )
         _sqlite3()
         return _Reader(path, settings.get("timeout"), immutable=False)
 
@@ -108,7 +112,9 @@ class _Reader:
             return question(self._connection, *about)
         except database_file.FAILURES as error:
             if self._is_late():
-                raise EngineError(options.get("code", "query_failed"), "not done within %s seconds" % self._timeout) from None
+                raise EngineError(
+                    options.get("code", "query_failed"), "not done within %s seconds" % self._timeout
+                ) from None
             raise EngineError(options.get("code", "query_failed"), "SQLite: %s" % error) from None
 
     def check(self):

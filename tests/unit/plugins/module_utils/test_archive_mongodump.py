@@ -27,7 +27,11 @@ def element(name, value):
     if isinstance(value, bool):
         return b"\x08" + name + bytes([value])
     if isinstance(value, int):
-        return b"\x10" + name + struct.pack("<i", value) if -(2**31) <= value < 2**31 else b"\x12" + name + struct.pack("<q", value)
+        return (
+            b"\x10" + name + struct.pack("<i", value)
+            if -(2**31) <= value < 2**31
+            else b"\x12" + name + struct.pack("<q", value)
+        )
     if isinstance(value, float):
         return b"\x01" + name + struct.pack("<d", value)
     if isinstance(value, str):
@@ -189,7 +193,13 @@ class TestBson:
 
     def test_fields_of_a_small_document(self):
         assert bson.fields(document({"a": "x", "b": 1, "c": 2**40, "d": True, "e": 0.5, "f": {"g": 1}, "h": None})) == {
-            "a": "x", "b": 1, "c": 2**40, "d": True, "e": 0.5, "f": None, "h": None,
+            "a": "x",
+            "b": 1,
+            "c": 2**40,
+            "d": True,
+            "e": 0.5,
+            "f": None,
+            "h": None,
         }
 
     def test_every_truncation(self):
@@ -225,7 +235,9 @@ def flipped(content):
 
 def metadata(name, options=None, indexes=None, **more):
     indexes = [{"v": 2, "key": {"_id": 1}, "name": "_id_"}] if indexes is None else indexes
-    return json.dumps(dict({"options": options or {}, "indexes": indexes, "collectionName": name, "uuid": "0" * 32}, **more))
+    return json.dumps(
+        dict({"options": options or {}, "indexes": indexes, "collectionName": name, "uuid": "0" * 32}, **more)
+    )
 
 
 def announcement(database, name, text_of_it=None, kind="collection"):
@@ -234,7 +246,11 @@ def announcement(database, name, text_of_it=None, kind="collection"):
 
 
 def piece(database, name, documents):
-    return document({"db": database, "collection": name, "EOF": False, "CRC": (0x12, bytes(8))}) + b"".join(documents) + END
+    return (
+        document({"db": database, "collection": name, "EOF": False, "CRC": (0x12, bytes(8))})
+        + b"".join(documents)
+        + END
+    )
 
 
 def ending(database, name, documents, crc=None):
@@ -255,8 +271,11 @@ def archive(collections, pieces=None):
     if pieces is None:
         pieces = []
         for name, documents in collections.items():
-            pieces += [piece(*name, documents=documents[:2]), piece(*name, documents=documents[2:])] if len(documents) > 2 else [
-                piece(*name, documents=documents)]
+            pieces += (
+                [piece(*name, documents=documents[:2]), piece(*name, documents=documents[2:])]
+                if len(documents) > 2
+                else [piece(*name, documents=documents)]
+            )
             pieces.append(ending(*name, documents=documents))
     return content + b"".join(pieces)
 
@@ -288,8 +307,14 @@ class TestArchive:
         assert member.details["indexes"] == 3
 
     def test_pieces_of_collections_in_any_order(self):
-        pieces = [piece("a", "x", ORDERS[:1]), piece("a", "y", ORDERS[2:]), piece("a", "x", ORDERS[1:3]),
-                  ending("a", "x", ORDERS[:3]), piece("a", "y", []), ending("a", "y", ORDERS[2:])]
+        pieces = [
+            piece("a", "x", ORDERS[:1]),
+            piece("a", "y", ORDERS[2:]),
+            piece("a", "x", ORDERS[1:3]),
+            ending("a", "x", ORDERS[:3]),
+            piece("a", "y", []),
+            ending("a", "y", ORDERS[2:]),
+        ]
         member, problems = read(archive({("a", "x"): 0, ("a", "y"): 0}, pieces))
         assert (member.tables, problems, member.database) == ({("a", "x"): 3, ("a", "y"): 3}, [], "a")
 
@@ -298,13 +323,22 @@ class TestArchive:
         assert (member.tables, problems) == ({}, [])
 
     def test_views_oplog_time_series_and_the_servers_own(self):
-        view, series = metadata("v", {"viewOn": "x", "pipeline": []}, []), metadata("t", {"timeseries": {"timeField": "at"}}, [])
+        view, series = metadata("v", {"viewOn": "x", "pipeline": []}, []), metadata(
+            "t", {"timeseries": {"timeField": "at"}}, []
+        )
         content = (
-            PRELUDE + announcement("a", "v", view, "view") + announcement("a", "t", series, "timeseries")
-            + announcement("admin", "system.version") + announcement("", "oplog", "") + END
-            + piece("a", "system.buckets.t", ORDERS) + ending("a", "system.buckets.t", ORDERS)
-            + piece("admin", "system.version", ORDERS[:2]) + ending("admin", "system.version", ORDERS[:2])
-            + piece("", "oplog", ORDERS[:3]) + ending("", "oplog", ORDERS[:3])
+            PRELUDE
+            + announcement("a", "v", view, "view")
+            + announcement("a", "t", series, "timeseries")
+            + announcement("admin", "system.version")
+            + announcement("", "oplog", "")
+            + END
+            + piece("a", "system.buckets.t", ORDERS)
+            + ending("a", "system.buckets.t", ORDERS)
+            + piece("admin", "system.version", ORDERS[:2])
+            + ending("admin", "system.version", ORDERS[:2])
+            + piece("", "oplog", ORDERS[:3])
+            + ending("", "oplog", ORDERS[:3])
         )
         for tail in (b"", piece("a", "v", []) + ending("a", "v", []), ending("a", "v", [])):
             member, problems = read(content + tail)
@@ -334,15 +368,29 @@ class TestArchive:
         assert [(each["code"], each["offset"]) for each in problems] == [("trailing_garbage", len(content))]
 
     def test_twice_and_unannounced(self):
-        pieces = [piece("a", "x", ORDERS), ending("a", "x", ORDERS), piece("a", "x", []), piece("a", "z", []),
-                  ending("a", "z", []), ending("a", "y", [])]
+        pieces = [
+            piece("a", "x", ORDERS),
+            ending("a", "x", ORDERS),
+            piece("a", "x", []),
+            piece("a", "z", []),
+            ending("a", "z", []),
+            ending("a", "y", []),
+        ]
         found = codes(archive({("a", "x"): 0, ("a", "y"): 0}, pieces))
         assert found == ["duplicate", "extra_member"]
         twice = PRELUDE + announcement("a", "x") * 2 + END + piece("a", "x", []) + ending("a", "x", [])
         assert codes(twice) == ["duplicate"]
 
     def test_metadata_of_another_collection_or_none(self):
-        for text_of_it in (metadata("other"), "{", "[]", '{"indexes": [{}]}', "[" * 100000, '{"options": 1}', "1" * 5000):
+        for text_of_it in (
+            metadata("other"),
+            "{",
+            "[]",
+            '{"indexes": [{}]}',
+            "[" * 100000,
+            '{"options": 1}',
+            "1" * 5000,
+        ):
             content = PRELUDE + announcement("a", "x", text_of_it) + END + piece("a", "x", []) + ending("a", "x", [])
             assert codes(content) == ["bad_structure"]
 
@@ -393,11 +441,14 @@ class TestArchive:
             back.setdefault((database, name), []).extend(documents)
         assert back == {name: documents for name, documents in SHOP.items() if documents}
 
-    @pytest.mark.parametrize("change, code", [
-        (lambda content: content[:-100], "truncated"),
-        (lambda content: content.replace(b"rgen 4", b"rgen 5"), "bad_checksum"),
-        (lambda content: content[: content.rindex(document({"db": "a"})[4:12])-4], "incomplete"),
-    ])
+    @pytest.mark.parametrize(
+        "change, code",
+        [
+            (lambda content: content[:-100], "truncated"),
+            (lambda content: content.replace(b"rgen 4", b"rgen 5"), "bad_checksum"),
+            (lambda content: content[: content.rindex(document({"db": "a"})[4:12]) - 4], "incomplete"),
+        ],
+    )
     def test_a_restore_stops_where_the_archive_is_damaged(self, change, code):
         stream = Bytes(change(archive({("a", "x"): ORDERS})))
         mongodump.announced(stream)
@@ -443,17 +494,22 @@ class TestFolder:
         assert [(problem["code"], problem["member"]) for problem in problems] == [("duplicate", "old/other/x.bson")]
 
     def test_files_of_the_server_and_of_special_collections(self):
-        member, problems = folder(dict(FILES, **{
-            "dump/oplog.bson": b"".join(ORDERS),
-            "dump/prelude.json": '{"ServerVersion":"6.0.5","ToolVersion":"100.7.0"}',
-            "dump/admin/system.version.bson": ORDERS[0],
-            "dump/admin/system.version.metadata.json": metadata("system.version"),
-            "dump/shop/$admin.system.users.bson": ORDERS[0],
-            "dump/shop/system.js.bson": ORDERS[0],
-            "dump/shop/v.metadata.json": metadata("v", {"viewOn": "orders", "pipeline": []}, []),
-            "dump/shop/t.metadata.json": metadata("t", {"timeseries": {"timeField": "at"}}, []),
-            "dump/shop/system.buckets.t.bson": b"".join(ORDERS),
-        }))
+        member, problems = folder(
+            dict(
+                FILES,
+                **{
+                    "dump/oplog.bson": b"".join(ORDERS),
+                    "dump/prelude.json": '{"ServerVersion":"6.0.5","ToolVersion":"100.7.0"}',
+                    "dump/admin/system.version.bson": ORDERS[0],
+                    "dump/admin/system.version.metadata.json": metadata("system.version"),
+                    "dump/shop/$admin.system.users.bson": ORDERS[0],
+                    "dump/shop/system.js.bson": ORDERS[0],
+                    "dump/shop/v.metadata.json": metadata("v", {"viewOn": "orders", "pipeline": []}, []),
+                    "dump/shop/t.metadata.json": metadata("t", {"timeseries": {"timeField": "at"}}, []),
+                    "dump/shop/system.buckets.t.bson": b"".join(ORDERS),
+                },
+            )
+        )
         assert problems == []
         assert member.details["oplog_entries"] == 5
         assert member.details["not_restored"] == {"admin.system.version": 1, "shop.$admin.system.users": 1}
@@ -471,9 +527,13 @@ class TestFolder:
         member, problems = folder({"a/%s.bson" % stem: ORDERS[0], "a/%s.metadata.json" % stem: metadata(long_name)})
         assert (member.tables, problems) == ({("a", long_name): 1}, [])
 
-    @pytest.mark.parametrize("missing, code", [
-        ("dump/shop/orders.bson.gz", "missing_member"), ("dump/shop/orders.metadata.json.gz", "missing_member"),
-    ])
+    @pytest.mark.parametrize(
+        "missing, code",
+        [
+            ("dump/shop/orders.bson.gz", "missing_member"),
+            ("dump/shop/orders.metadata.json.gz", "missing_member"),
+        ],
+    )
     def test_half_of_a_pair(self, missing, code):
         member, problems = folder({name: content for name, content in FILES.items() if name != missing})
         assert [problem["code"] for problem in problems] == [code]
@@ -484,19 +544,22 @@ class TestFolder:
         assert [each["code"] for each in folder({"a/t.metadata.json": series})[1]] == ["missing_member"]
         assert [each["code"] for each in folder({"a/system.buckets.t.bson": ORDERS[0]})[1]] == ["missing_member"]
 
-    @pytest.mark.parametrize("name, content, code", [
-        ("dump/shop/orders.bson.gz", b"".join(ORDERS)[:-1], "truncated"),
-        ("dump/shop/orders.bson.gz", ORDERS[0] + document({"ie": 1}), "bad_structure"),
-        ("dump/shop/orders.bson.gz", document({"_id": 1, "x": (0x02, text(b"\xff"))}), "bad_encoding"),
-        ("dump/shop/orders.metadata.json.gz", metadata("orders")[:-1], "bad_structure"),
-        ("dump/shop/orders.metadata.json.gz", metadata("others"), "bad_structure"),
-        ("dump/shop/orders.metadata.json.gz", b'{"options": "\xff"}', "bad_encoding"),
-        ("dump/shop/orders.metadata.json.gz", b" " * (5 << 20), "bad_structure"),
-        ("dump/prelude.json", "{}", "bad_structure"),
-        ("dump/shop/gr%FF.bson", b"", "bad_encoding"),
-        ("dump/shop/orders.bson.gz", FILES["dump/shop/orders.bson.gz"][:-1], "truncated"),
-        ("dump/shop/orders.bson.gz", FILES["dump/shop/orders.bson.gz"][:-8] + bytes(8), "bad_checksum"),
-    ])
+    @pytest.mark.parametrize(
+        "name, content, code",
+        [
+            ("dump/shop/orders.bson.gz", b"".join(ORDERS)[:-1], "truncated"),
+            ("dump/shop/orders.bson.gz", ORDERS[0] + document({"ie": 1}), "bad_structure"),
+            ("dump/shop/orders.bson.gz", document({"_id": 1, "x": (0x02, text(b"\xff"))}), "bad_encoding"),
+            ("dump/shop/orders.metadata.json.gz", metadata("orders")[:-1], "bad_structure"),
+            ("dump/shop/orders.metadata.json.gz", metadata("others"), "bad_structure"),
+            ("dump/shop/orders.metadata.json.gz", b'{"options": "\xff"}', "bad_encoding"),
+            ("dump/shop/orders.metadata.json.gz", b" " * (5 << 20), "bad_structure"),
+            ("dump/prelude.json", "{}", "bad_structure"),
+            ("dump/shop/gr%FF.bson", b"", "bad_encoding"),
+            ("dump/shop/orders.bson.gz", FILES["dump/shop/orders.bson.gz"][:-1], "truncated"),
+            ("dump/shop/orders.bson.gz", FILES["dump/shop/orders.bson.gz"][:-8] + bytes(8), "bad_checksum"),
+        ],
+    )
     def test_damage(self, name, content, code):
         member, problems = folder(dict(FILES, **{name: content}))
         assert problems[0]["code"] == code

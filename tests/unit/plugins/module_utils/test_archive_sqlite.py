@@ -57,7 +57,10 @@ def test_whole(tmp_path):
     member, report = look(path)
     assert report.problems == [] and report.notes == []
     assert member.tables == {
-        (None, "customers"): 300, (None, "order \"of\" 'x'"): 150, (None, "keyed"): 100, (None, "empty"): 0,
+        (None, "customers"): 300,
+        (None, "order \"of\" 'x'"): 150,
+        (None, "keyed"): 100,
+        (None, "empty"): 0,
     }
     assert (member.format, member.engine, member.encoding) == ("sqlite", "sqlite", "utf-8")
     assert member.server_version == sqlite3.sqlite_version
@@ -71,15 +74,16 @@ def test_whole(tmp_path):
 def test_other_encodings_and_the_largest_pages(tmp_path, encoding):
     path = tmp_path / "x.db"
     connection = sqlite3.connect(str(path))
-    connection.executescript("PRAGMA page_size=65536; PRAGMA encoding='%s'; CREATE TABLE größe (x); INSERT INTO größe VALUES (1)"
-                             % encoding)
+    connection.executescript(
+        "PRAGMA page_size=65536; PRAGMA encoding='%s'; CREATE TABLE größe (x); INSERT INTO größe VALUES (1)" % encoding
+    )
     connection.close()
     member, report = look(path)
     assert (member.tables, report.problems) == ({(None, "größe"): 1}, [])
     assert (member.encoding, member.details["page_size"]) == (encoding.replace("16", "16-").lower(), 65536)
 
 
-@pytest.mark.parametrize("module", ["fts4(x)", "fts5(x)", "rtree(x, y, z)", "fts4(\"USING y(\")"])
+@pytest.mark.parametrize("module", ["fts4(x)", "fts5(x)", "rtree(x, y, z)", 'fts4("USING y(")'])
 def test_tables_of_an_index_are_not_listed(tmp_path, module):
     path = tmp_path / "x.db"
     name = "an index USING x"
@@ -109,7 +113,9 @@ def test_what_an_application_brings_itself_is_no_damage(tmp_path):
     connection = sqlite3.connect(str(path))
     connection.create_collation("LOCALIZED", lambda one, other: (one > other) - (one < other))
     connection.create_function("mine", 1, lambda value: value, deterministic=True)
-    connection.executescript("CREATE TABLE l (x TEXT COLLATE LOCALIZED); CREATE INDEX li ON l (x); INSERT INTO l VALUES ('a');")
+    connection.executescript(
+        "CREATE TABLE l (x TEXT COLLATE LOCALIZED); CREATE INDEX li ON l (x); INSERT INTO l VALUES ('a');"
+    )
     connection.executescript("CREATE TABLE m (x); CREATE INDEX mi ON m (mine(x)); INSERT INTO m VALUES (1);")
     connection.close()
     member, report = look(path)
@@ -134,19 +140,22 @@ def test_a_module_that_is_not_here(tmp_path):
     assert member.tables[(None, "customers")] == 300
 
 
-@pytest.mark.parametrize("change, code", [
-    (lambda content: content[:-1], "truncated"),
-    (lambda content: content[:-1024], "truncated"),
-    (lambda content: content[:50], "truncated"),
-    (lambda content: content + b"\0", "trailing_garbage"),
-    (lambda content: content + content, "trailing_garbage"),
-    (lambda content: content[:16] + b"\0\3" + content[18:], "bad_structure"),
-    (lambda content: content[:18] + b"\7" + content[19:], "bad_structure"),
-    (lambda content: content[:21] + b"\0" + content[22:], "bad_structure"),
-    (lambda content: content[:36] + b"\x7f" + content[37:], "bad_structure"),
-    (lambda content: content[:59] + b"\4" + content[60:], "bad_structure"),
-    (lambda content: content[:80] + b"\1" + content[81:], "bad_structure"),
-])
+@pytest.mark.parametrize(
+    "change, code",
+    [
+        (lambda content: content[:-1], "truncated"),
+        (lambda content: content[:-1024], "truncated"),
+        (lambda content: content[:50], "truncated"),
+        (lambda content: content + b"\0", "trailing_garbage"),
+        (lambda content: content + content, "trailing_garbage"),
+        (lambda content: content[:16] + b"\0\3" + content[18:], "bad_structure"),
+        (lambda content: content[:18] + b"\7" + content[19:], "bad_structure"),
+        (lambda content: content[:21] + b"\0" + content[22:], "bad_structure"),
+        (lambda content: content[:36] + b"\x7f" + content[37:], "bad_structure"),
+        (lambda content: content[:59] + b"\4" + content[60:], "bad_structure"),
+        (lambda content: content[:80] + b"\1" + content[81:], "bad_structure"),
+    ],
+)
 def test_a_stream_alone_shows_it(tmp_path, change, code):
     path = tmp_path / "x.db"
     member, report = look(path, change(make(path)), check=False)
@@ -194,9 +203,17 @@ def test_only_reading_is_possible(tmp_path):
     content = make(path)
     connection = sqlite.connect(str(path))
     for sql in (
-        "INSERT INTO empty VALUES (1)", "CREATE TABLE y (x)", "CREATE TEMP TABLE y (x)", "DROP TABLE empty",
-        "ATTACH '%s' AS other" % (tmp_path / "other.db"), "PRAGMA user_version=3x", "PRAGMA journal_mode=DELETE",
-        "PRAGMA query_only=OFF", "VACUUM INTO '%s'" % (tmp_path / "copy.db"), "SELECT load_extension('x')", "BEGIN IMMEDIATE",
+        "INSERT INTO empty VALUES (1)",
+        "CREATE TABLE y (x)",
+        "CREATE TEMP TABLE y (x)",
+        "DROP TABLE empty",
+        "ATTACH '%s' AS other" % (tmp_path / "other.db"),
+        "PRAGMA user_version=3x",
+        "PRAGMA journal_mode=DELETE",
+        "PRAGMA query_only=OFF",
+        "VACUUM INTO '%s'" % (tmp_path / "copy.db"),
+        "SELECT load_extension('x')",
+        "BEGIN IMMEDIATE",
     ):
         with pytest.raises(sqlite3.Error):
             connection.execute(sql).fetchall()
