@@ -90,7 +90,7 @@ class Contents:
     def __init__(self, stream, member, report):
         self._stream, self._member, self._report = stream, member, report
         self.entries, self.compression, self.version, self.layout = {}, _NONE, (0, 0), 0
-        self._integer_size = self._offset_size = 4
+        self.integer_size = self._offset_size = 4
         self._standard_strings, self._codec = True, "utf-8"
         # How many large objects have come, and how many are announced; the sums of their numbers tell them apart well
         # enough, and there may be millions.
@@ -99,7 +99,7 @@ class Contents:
     # -- primitives
 
     def integer(self, stream=None):
-        raw = (stream or self._stream).read(1 + self._integer_size)
+        raw = (stream or self._stream).read(1 + self.integer_size)
         value = int.from_bytes(raw[1:], "little")
         if raw[0] > 1 or (raw[0] and not value):
             raise Damaged(
@@ -110,7 +110,7 @@ class Contents:
     def _number(self, what, lowest, highest):
         value = self.integer()
         if not lowest <= value <= highest:
-            raise Damaged("bad_structure", "%s is %d" % (what, value), self._stream.offset - 1 - self._integer_size)
+            raise Damaged("bad_structure", "%s is %d" % (what, value), self._stream.offset - 1 - self.integer_size)
         return value
 
     def _bytes(self):
@@ -135,7 +135,7 @@ class Contents:
             raise Damaged("unsupported", "pg_dump's archive version %d.%d is not known here" % self.version, 5)
         if integer_size not in (4, 8) or offset_size not in (4, 8) or self.layout not in (_CUSTOM, _TAR, _DIRECTORY):
             raise Damaged("bad_structure", "an archive that is laid out in an unknown way", 8)
-        self._integer_size, self._offset_size = integer_size, offset_size
+        self.integer_size, self._offset_size = integer_size, offset_size
         self._read_compression()
         self._read_time()
         member.database = self.text()
@@ -282,27 +282,46 @@ class Contents:
 
 
 class _Chunks(Stream):
-    """The bytes of one block, which come in pieces that say how long they are."""
+    """The bytes of one block, which come in pieces that say how long they are: without compression one for each row."""
 
     def __init__(self, stream, contents):
         super().__init__()
-        self._stream, self._contents, self._left, self._over = stream, contents, 0, False
+        self._stream, self._contents, self._left = stream, contents, 0
+        self.over = False
 
     def _more(self):
-        if self._over:
+        if self.over:
             return b""
+        small = b"" if self._left else self._small_ones()
+        if small:
+            return small
         if not self._left:
             self._left = self._contents.integer(self._stream)
             if self._left < 0:
                 raise Damaged("bad_structure", "a piece of %d bytes" % self._left, self._stream.offset)
             if not self._left:
-                self._over = True
+                self.over = True
                 return b""
         piece = self._stream.chunk(min(self._left, _PIECE))
         if not piece:
             raise Damaged("truncated", "ends %d bytes too early" % self._left, self._stream.offset)
         self._left -= len(piece)
         return piece
+
+    def _small_ones(self):
+        """All pieces that are at hand as a whole. Who comes later sees what is odd about the next one."""
+        window, head = self._stream.peek(_PIECE), 1 + self._contents.integer_size
+        place, last, pieces = 0, len(window) - head, []
+        while place <= last:
+            start = place + head
+            size = int.from_bytes(window[place + 1 : start], "little")
+            end = start + size
+            if window[place] or not size or end > len(window):
+                break
+            pieces.append(window[start:end])
+            place = end
+        self._stream.skip(place)
+        return b"".join(pieces)
 
 
 class _Deflated(Stream):
@@ -555,7 +574,7 @@ class _Blocks:
             use(plain)
             plain.drain()
         except Damaged as error:
-            if not chunks._over and self._stream.at_end():  # pylint: disable=protected-access
+            if not chunks.over and self._stream.at_end():
                 raise
             if error.code == "unsupported":
                 if not self._unsupported:
