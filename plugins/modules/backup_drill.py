@@ -103,8 +103,8 @@ options:
     suboptions:
       sql:
         description:
-          - The query. For Redis a command such as C(GET greeting), for MongoDB JSON such as
-            C({"db": "shop", "collection": "orders", "pipeline": [{"$count": "n"}]}).
+          - The query. For Redis a command such as C(GET greeting).
+          - 'For MongoDB JSON such as C({"db": "shop", "collection": "orders", "pipeline": [{"$count": "n"}]}).'
         type: str
         required: true
       database:
@@ -128,8 +128,8 @@ options:
     suboptions:
       mode:
         description:
-          - V(counts) compares the rows of each table, V(checksum) their content as well. Only the latter notices a dump that
-            restores without an error to other bytes.
+          - V(counts) compares the rows of each table, V(checksum) their content as well, and the definitions of tables, views,
+            indexes and whatever else the engine has. Only the latter notices a dump that restores without an error to other bytes.
         type: str
         default: counts
         choices: [counts, checksum]
@@ -222,7 +222,7 @@ violations:
     code:
       description:
         - Stable name, one of V(file_invalid), V(restore_failed), V(unsafe), V(table_missing), V(count_mismatch), V(missing_table),
-          V(too_few_rows), V(query_failed), V(query_mismatch), V(too_slow), V(live_mismatch) and V(checksum_mismatch).
+          V(too_few_rows), V(query_failed), V(query_mismatch), V(too_slow), V(live_mismatch), V(checksum_mismatch) and V(definition_mismatch).
       returned: always
       type: str
       sample: checksum_mismatch

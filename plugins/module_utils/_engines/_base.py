@@ -102,6 +102,11 @@ class Engine:
         """A text that is the same for the same content, in whatever order the rows lie."""
         raise NotImplementedError
 
+    def definitions(self):
+        """{(database or None, kind, name): text} of what is no row: columns, views, indexes, triggers, sequences with their
+        values, large objects, options. The texts are comparable between servers, and say nothing of owners."""
+        return {}
+
     def version(self):
         raise NotImplementedError
 
@@ -111,7 +116,8 @@ class Engine:
 
     @classmethod
     def live(cls, scratch, settings, login):
-        """The live database to compare with: an object with counts(), query() and checksum(), which only reads."""
+        """The live database to compare with: an object with counts(), query(), checksum() and definitions(), which only
+        reads."""
         raise NotImplementedError
 
 

@@ -131,7 +131,26 @@ def compare(engine, restored, live, wanted):
             if lives[database, name] > wanted["tolerance"]:
                 message = "%s is in the live database and was not restored" % Table(name, None, database).whole_name
                 found.append(violation("live_mismatch", message, None, lives[database, name]))
+        if wanted["mode"] == "checksum":
+            found += _definitions(engine.definitions(), live.definitions(), several)
     return found, sums
+
+
+def _definitions(ours, theirs, several):
+    """What is no row and must be the same all the same: {(database or None, kind, name): text} of both sides."""
+    if not several:
+        ours, theirs = ({(None,) + key[1:]: text for key, text in side.items()} for side in (ours, theirs))
+    found = []
+    for key in sorted(set(ours) | set(theirs), key=lambda key: tuple(part or "" for part in key)):
+        database, kind, name = key
+        what = "%s %s" % (kind, name if database is None else "%s.%s" % (database, name))
+        if key not in ours:
+            found.append(violation("definition_mismatch", "the %s of the live database was not restored" % what, None, theirs[key]))
+        elif key not in theirs:
+            found.append(violation("definition_mismatch", "the %s is not in the live database" % what, ours[key], None))
+        elif ours[key] != theirs[key]:
+            found.append(violation("definition_mismatch", "the %s is another one than in the live database" % what, ours[key], theirs[key]))
+    return found
 
 
 def _same_table(lives, database, name, several):

@@ -46,6 +46,7 @@ class Engine:
     made: list = []
     lives = None
     sums: dict = {}
+    defined = {("shop", "view", "public.revenue"): "SELECT 1"}
 
     def __init__(self, scratch, settings):
         self.scratch, self.settings, self.rows, self.calls = scratch, settings, {}, []
@@ -82,6 +83,9 @@ class Engine:
     def checksum(self, table, database=None):
         return "sum of %s" % table
 
+    def definitions(self):
+        return {(None, "view", "public.revenue"): "SELECT 1"}
+
     def version(self):
         return "15.5"
 
@@ -103,6 +107,9 @@ class Live:
 
     def checksum(self, table, database=None):
         return Engine.sums.get(table, "sum of %s" % table)
+
+    def definitions(self):
+        return Engine.defined
 
 
 @pytest.fixture
@@ -275,6 +282,22 @@ def test_other_content_is_found_by_checksum_only(run, monkeypatch):
     result = run(compare=compare(mode="checksum", login_host="db", login_user="reader", login_password="secret-word"))
     assert codes(result) == ["checksum_mismatch"]
     assert Engine.login["password"] == "secret-word" and "secret-word" not in repr(result)
+
+
+@pytest.mark.parametrize(
+    "defined",
+    [
+        {},
+        {("shop", "view", "public.revenue"): "SELECT 2"},
+        {("shop", "view", "public.revenue"): "SELECT 1", ("shop", "index", "public.customers_name"): "btree (name)"},
+    ],
+)
+def test_what_is_no_row_is_compared_too(run, monkeypatch, defined):
+    monkeypatch.setattr(Engine, "lives", SAME)
+    assert run(compare=compare(mode="checksum"))["proven"]
+    monkeypatch.setattr(Engine, "defined", defined)
+    assert codes(run(compare=compare(mode="checksum"))) == ["definition_mismatch"]
+    assert run(compare=compare(mode="checksum", tables=["customers"]))["proven"]
 
 
 # -- proofs ------------------------------------------------------------------------------------------------------------
