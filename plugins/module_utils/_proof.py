@@ -103,6 +103,19 @@ def folder_for(proof_dir, source):
     return os.path.join(os.path.abspath(proof_dir), "%2E" + name[1:] if name.startswith(".") else name)
 
 
+def check(proof_dir, source):
+    """Raises ProofError where append() would, as far as that can be told beforehand. Writes nothing."""
+    folder = folder_for(proof_dir, source)
+    if os.access(folder, os.R_OK | os.X_OK) and os.path.isdir(folder):
+        _newest(folder)
+    there = folder
+    while not os.path.lexists(there):
+        there = os.path.dirname(there)
+    if not os.path.isdir(there) or not os.access(there, os.W_OK | os.X_OK):
+        why = "cannot be written to" if os.path.isdir(there) else "is no folder"
+        raise ProofError("proof_dir: cannot write to %s: %s %s" % (folder, there, why), option="proof_dir")
+
+
 def append(proof_dir, source, facts):
     """Write the next proof of a source: (path, proof). Two drills at once wait for each other. Raises ProofError."""
     folder = folder_for(proof_dir, source)

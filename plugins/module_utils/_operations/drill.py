@@ -92,6 +92,9 @@ def run(params, check_mode=False, warn=print, clock=time):
     """The module's result. Raises BackupError where the host, the options or the login keep it from proving anything."""
     started = clock.monotonic()
     _check(params)
+    if params["proof_dir"] is not None and not check_mode:
+        # Known before hours of restoring, not after.
+        _proof.check(params["proof_dir"], params["source"])
     drill = _Drill(params, warn, clock)
     examination = examine(params)
     verified = clock.monotonic() - started

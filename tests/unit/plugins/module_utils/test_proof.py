@@ -13,7 +13,7 @@ import threading
 
 import pytest
 from ansible_collections.restorable.backups.plugins.module_utils import _proof
-from ansible_collections.restorable.backups.plugins.module_utils._proof import ProofError, append, chain_problems, digest
+from ansible_collections.restorable.backups.plugins.module_utils._proof import ProofError, append, chain_problems, check, digest
 
 FACTS = {"source": "shop", "when": "2026-01-31T03:00:00Z", "proven": True, "timings": {"restore": 1.25}}
 
@@ -110,3 +110,18 @@ def test_a_full_disk_leaves_no_half_proof(tmp_path, monkeypatch):
     with pytest.raises(ProofError, match="No space left"):
         append(str(tmp_path), "shop", FACTS)
     assert sorted(os.listdir(str(tmp_path / "shop"))) == [".lock", "000001-20260131T030000Z.json"]
+
+
+def test_what_append_would_refuse_is_told_beforehand(tmp_path):
+    check(str(tmp_path / "not" / "yet"), "shop")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").touch()
+    for place in ("file", "file/below"):
+        with pytest.raises(ProofError, match="proof_dir: cannot write to .*file is no folder"):
+            check(str(tmp_path / place), "shop")
+    path, _proof_made = append(str(tmp_path), "shop", FACTS)
+    check(str(tmp_path), "shop")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("{}")
+    with pytest.raises(ProofError, match="is no proof, and the next one must follow from it"):
+        check(str(tmp_path), "shop")
