@@ -33,7 +33,7 @@ class Source:
         self.process = subprocess.Popen(
             [tool("mariadbd"), "--no-defaults", "--datadir=" + data, "--socket=" + self.socket, "--skip-networking",
              "--pid-file=" + str(folder / "pid"), "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=64M",
-             "--innodb-log-file-size=16M", "--skip-name-resolve", "--character-set-server=utf8mb4", *as_root],
+             "--innodb-log-file-size=16M", "--innodb-max-dirty-pages-pct=0", "--innodb-max-dirty-pages-pct-lwm=0", "--skip-name-resolve", "--character-set-server=utf8mb4", *as_root],
             stdout=self._log, stderr=self._log)
         deadline = time.monotonic() + 60
         while True:
@@ -75,6 +75,12 @@ class Source:
                  "--target-dir=%s" % folder, "--extra-lsndir=%s" % folder, *words], stdout=stream, stderr=subprocess.PIPE, check=False)
         assert done.returncode == 0, done.stderr[-2000:]
         return path
+
+    def wait_for_checkpoint(self):
+        deadline = time.monotonic() + 60
+        while int(self.sql("SHOW GLOBAL STATUS LIKE 'Innodb_checkpoint_age'")[0][1]) > 200:
+            assert time.monotonic() < deadline, "no checkpoint"
+            time.sleep(0.1)
 
     @property
     def login(self):

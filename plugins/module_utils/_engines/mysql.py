@@ -251,7 +251,14 @@ class MysqlEngine(Engine):
         # Noted before it is made: a later drill drops what we cannot.
         self.scratch.note_database(self.name, login, name)
         self._scratch_database, self._user_name, self._user_host = name, name, host
-        self._admin.ask("CREATE DATABASE %s CHARACTER SET utf8mb4;" % sql_text.name(name), failure="start_failed")
+        try:
+            self._admin.ask("CREATE DATABASE %s CHARACTER SET utf8mb4;" % sql_text.name(name), failure="start_failed")
+        except EngineError as error:
+            if error.details.get("number"):
+                # The server's own word: nothing was made.
+                self._scratch_database = None
+                self.scratch.forget_database(name)
+            raise
         try:
             self._make_user({key: value for key, value in place.items() if key not in ("user", "password")})
             self._admin.ask("GRANT ALL PRIVILEGES ON %s.* TO %s;" % (sql_text.pattern(name), self._account()))
@@ -492,7 +499,11 @@ class MysqlEngine(Engine):
             self._process = None
         if self.login and self._admin is not None and self._scratch_database is not None:
             name, self._scratch_database = self._scratch_database, None
-            _drop_scratch(self._admin, name)
+            try:
+                _drop_scratch(self._admin, name)
+            except EngineError as error:
+                raise EngineError(error.code, "the scratch database %s could not be dropped, which the next drill on this server will "
+                                  "try again: %s" % (name, error.message))
             self.scratch.forget_database(name)
 
     @classmethod
@@ -559,7 +570,7 @@ class Client:
             return {}
         tables = self.ask(
             "SELECT HEX(table_schema), HEX(table_name) FROM information_schema.tables WHERE table_type IN "
-            "('BASE TABLE', 'SYSTEM VERSIONED') AND table_schema IN (%s) ORDER BY data_length DESC;"
+            "('BASE TABLE', 'SYSTEM VERSIONED', 'SEQUENCE') AND table_schema IN (%s) ORDER BY data_length DESC;"
             % ", ".join(sql_text.literal(name) for name in names))
         tables = [(sql_text.unhex(database), sql_text.unhex(table)) for database, table in tables]
         scripts = ["" for _each in range(min(jobs, len(tables)))]
