@@ -22,6 +22,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,9 +41,16 @@ NAME = "restorable.backups"
 # A hang must not look like work. The longest command known takes some minutes.
 COMMAND_SECONDS = 40 * 60
 
-# What plain pytest runs, in this order.
-TEST_FOLDERS = [f"tests/{name}" for name in (
-    "tools", "unit", "engines", "sandbox", "openstack_lab", "contract", "conformance", "integration")]
+# What plain pytest runs: two lanes side by side, for tests wait for servers much of the time, each in this order. The
+# unit tests of the plugins are run by ansible-test, on every Python.
+LANES = {
+    "services": ("tools", "unit/sandbox", "sandbox", "openstack_lab", "contract", "conformance", "damage"),
+    "runs": ("engines", "integration"),
+}
+
+
+# Commands under way, each in a session of its own.
+RUNNING: set[subprocess.Popen] = set()
 
 
 class Broken(Exception):
@@ -75,6 +83,7 @@ class Stage:
             start = log.tell()
             process = subprocess.Popen(words, cwd=cwd, env={**self.env, **(env or {})}, stdin=subprocess.DEVNULL,
                                        stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+            RUNNING.add(process)
             try:
                 code = process.wait(timeout=COMMAND_SECONDS)
             except BaseException as reason:
@@ -83,6 +92,8 @@ class Stage:
                 if isinstance(reason, subprocess.TimeoutExpired):
                     raise Broken(f"{words[0]} did not end within {COMMAND_SECONDS // 60} minutes") from None
                 raise
+            finally:
+                RUNNING.discard(process)
             log.seek(start)
             return code, log.read().decode(errors="replace")
 
@@ -168,18 +179,39 @@ def licences(stage: Stage) -> None:
 
 
 def pytest(stage: Stage) -> None:
-    """unit, contract, conformance and integration tests, and those of the tools, as plain pytest"""
-    folders = [folder for folder in TEST_FOLDERS if any((ROOT / folder).glob("**/test_*.py"))]
-    if folders != TEST_FOLDERS:
-        raise Broken(f"no tests found in {', '.join(folder for folder in TEST_FOLDERS if folder not in folders)}")
-    report = REPORTS / "pytest.xml"
+    """contract, conformance, engine and integration tests, the gallery of damages, and those of the tools, as plain pytest"""
+    lanes = [Stage(f"pytest-{name}", stage.env, stage.pythons) for name in LANES]
+    with ThreadPoolExecutor() as pool:
+        works = [pool.submit(lane, part, folders) for part, folders in zip(lanes, LANES.values())]
+        try:
+            wait(works)
+        except BaseException:
+            # The signal came to this thread alone.
+            for process in list(RUNNING):
+                stop_group(process)
+            raise
+    for part, work in zip(lanes, works):
+        stage.passed += part.passed
+        stage.failed += part.failed
+        if part.log.exists():
+            with stage.log.open("a", encoding="utf-8") as log:
+                log.write(part.log.read_text(encoding="utf-8", errors="replace"))
+        work.result()
+
+
+def lane(stage: Stage, names: tuple[str, ...]) -> None:
+    folders = [f"tests/{name}" for name in names]
+    empty = [folder for folder in folders if not any((ROOT / folder).glob("**/test_*.py"))]
+    if empty:
+        raise Broken(f"no tests found in {', '.join(empty)}")
+    stage.log.unlink(missing_ok=True)
+    report = REPORTS / f"{stage.name}.xml"
     report.unlink(missing_ok=True)
-    env = {"PYTHONPATH": str(TREE)}
-    code, _output = stage.run(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--durations=10", "-ra",
-                              f"--junitxml={report}", *folders, cwd=ROOT, env=env)
+    code, _output = stage.run(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--durations=25", "-ra",
+                              f"--junitxml={report}", *folders, cwd=ROOT, env={"PYTHONPATH": str(TREE)})
     stage.count_junit(report.name, REPORTS)
     if code and not stage.failed:
-        raise Broken(f"pytest ended with {code}")
+        raise Broken(f"{stage.name} ended with {code}")
 
 
 def units(stage: Stage) -> None:
