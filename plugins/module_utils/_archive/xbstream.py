@@ -6,8 +6,8 @@
 """xbstream, what mariadb-backup and Percona XtraBackup write: pieces of a server's files, each with a CRC-32.
 
 The CRC covers the payload and nothing else. The rest is held together by order: pieces of a file follow each other
-without a gap, each file has an end, and nothing comes after it. The stream itself has no end mark; that it is whole
-shows in the files that are written last and that a restore cannot do without.
+without a gap, each file has an end, and nothing comes after it but a whole new copy that says so. The stream itself has
+no end mark; that it is whole shows in the files that are written last and that a restore cannot do without.
 
 ``details``: ``backup_type`` (full or incremental, as the tool says), ``from_lsn``, ``to_lsn``, ``last_lsn``,
 ``start_time``, ``end_time`` (in the server's time zone), ``partial``, ``files``, ``compressed_files``,
@@ -28,6 +28,10 @@ FORMAT = "xbstream"
 _MAGIC = b"XBSTCK01"
 # The tools themselves refuse longer paths.
 _MAX_PATH = 512
+# MariaDB's flag of pieces of a file that may have come before.
+_REWRITE = 2
+# Payload, holes (Percona), end, removal and renaming (MariaDB), with the flags that each may have.
+_KINDS = {b"P": (0, _REWRITE), b"S": (0,), b"E": (0,), b"D": (0,), b"R": (0,)}
 _MAX_SPARSE = 1 << 20
 # Small text files that are kept to be read; these are a few hundred bytes long.
 _KEPT = 1 << 16
@@ -118,15 +122,19 @@ class _Reader:
         _magic, flags, kind, length = struct.unpack("<8sB1sI", self._stream.read(14))
         if not 0 < length < _MAX_PATH:
             raise Damaged("bad_structure", "a path of %d bytes" % length, start + 10)
-        if kind not in (b"P", b"E", b"S") and not flags & 1:
+        if kind not in _KINDS and not flags & 1:
             raise Damaged("bad_structure", "a piece of an unknown kind (0x%s)" % kind.hex(), start + 9)
-        if flags & ~1 or (flags and kind in (b"P", b"E", b"S")):
-            # The tools write none there and look at none.
+        if flags not in _KINDS.get(kind, (1,)):
             raise Damaged("bad_structure", "unknown flags (0x%02x) of a piece" % flags, start + 8)
         path = self._stream.read(length)
         if kind == b"E":
             self._end(path, start)
+        elif kind in (b"D", b"R"):
+            self._change(path, kind, start)
         else:
+            if flags == _REWRITE:
+                # A table was changed while it was copied: what comes now takes the place of what has come.
+                self._ended.discard(path)
             self._payload(path, kind, start)
 
     def _payload(self, path, kind, start):
@@ -188,6 +196,22 @@ class _Reader:
             self._report.problem(
                 "unsafe_member", "%s would be written outside of the backup's folder" % name, self._member.name, start
             )
+
+    def _change(self, path, kind, start):
+        """A table was dropped or renamed while it was copied, and so are its files."""
+        new = None
+        if kind == b"R":
+            (length,) = struct.unpack("<I", self._stream.read(4))
+            if not 0 < length < _MAX_PATH:
+                raise Damaged("bad_structure", "a path of %d bytes" % length, start)
+            new = self._stream.read(length)
+        if path in self._open or new in self._open or (new is not None and path not in self._ended):
+            raise Damaged("bad_structure", "%s: is gone before its end" % _text(path), start)
+        self._ended.discard(path)
+        if new is not None:
+            self._ended.discard(new)
+            self._begin(new, start)
+            self._ended.add(new)
 
     def _end(self, path, start):
         file = self._open.pop(path, None)
