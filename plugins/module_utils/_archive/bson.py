@@ -90,15 +90,12 @@ def scan(stream, found, terminated=False, passed=None):
             if not window and not terminated:
                 return
             # One document that is longer than the window, or the end of the bytes in the middle of one.
-            length = _length_at(window, 0, stream.offset)
-            window = stream.peek(length)
-            if len(window) < length:
-                raise Damaged(
-                    "truncated",
-                    "a document ends %d bytes too early" % (length - len(window)),
-                    stream.offset + len(window),
-                )
-            position = _scan_window(window, stream.offset, found, False)[0]
+            start = stream.offset
+            window = stream.read(_length_at(window, 0, start))
+            _scan_window(window, start, found, False)
+            if passed:
+                passed(window)
+            continue
         if position:
             if passed:
                 passed(window[:position] if position < len(window) else window)
