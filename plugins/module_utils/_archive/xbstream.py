@@ -205,12 +205,15 @@ class _Reader:
             if not 0 < length < _MAX_PATH:
                 raise Damaged("bad_structure", "a path of %d bytes" % length, start)
             new = self._stream.read(length)
-        if path in self._open or new in self._open or (new is not None and path not in self._ended):
+        if path in self._open or new in self._open:
             raise Damaged("bad_structure", "%s: is gone before its end" % _text(path), start)
+        # It may never have come: then there is nothing to do, and the tools see it in the same way.
+        came = path in self._ended
         self._ended.discard(path)
         if new is not None:
             self._ended.discard(new)
             self._begin(new, start)
+        if new is not None and came:
             self._ended.add(new)
 
     def _end(self, path, start):
