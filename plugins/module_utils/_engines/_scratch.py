@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import glob
 import json
 import os
@@ -50,6 +51,7 @@ _LINE_BYTES = 8192
 _CAPTURE_BYTES = 256 * 1024 * 1024
 # A folder that was made but never marked: its maker was killed in between. Empty, so nothing can be lost.
 _UNMARKED_SECONDS = 3600
+_F_SETPIPE_SZ, _PIPE_BYTES = 1031, 1 << 20
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
 _NO_SPACE = re.compile(
     r"No space left on device|Disk quota exceeded|[Dd]isk( is)? full|OS error 28\b|Errcode: 28\b|errno: 28\b"
@@ -66,6 +68,8 @@ class Scratch:
 
     def __init__(self, path, run_as, nice):
         self.path = path
+        # Where programs start, and what they take for their home.
+        self.home = path
         self.run_as = run_as
         self._nice = nice
         self._lock = threading.RLock()
@@ -360,7 +364,7 @@ class Scratch:
         if not os.access(argv[0], os.X_OK):
             raise EngineError("no_engine", "%s cannot be run" % argv[0])
         try:
-            return subprocess.Popen(
+            return subprocess.Popen(  # pylint: disable=subprocess-popen-preexec-fn
                 words,
                 cwd=self.home,
                 env=environment,
@@ -368,7 +372,7 @@ class Scratch:
                 close_fds=True,
                 preexec_fn=_Before(self.run_as, self._nice, at_death),
                 **pipes,
-            )  # pylint: disable=subprocess-popen-preexec-fn
+            )
         except (OSError, subprocess.SubprocessError) as error:
             raise EngineError("start_failed", "cannot run %s: %s" % (argv[0], error))
 
@@ -532,6 +536,11 @@ def _feed(process, feed):
     """Write all pieces to the program; False when it stopped reading before the end."""
     if feed is None:
         return True
+    try:
+        # Both sides work on, each for a while, instead of taking turns.
+        fcntl.fcntl(process.stdin, _F_SETPIPE_SZ, _PIPE_BYTES)
+    except OSError:
+        pass
     try:
         for piece in feed:
             if piece:

@@ -381,7 +381,8 @@ class Script:
         self._engine, self._fixed, self._encoding = engine, fixed, encoding
         self._items = sql_postgresql.statements(stream)
         self._iterator = iter(self._items)
-        self._database = None
+        # What the text is connected to, and what it was connected to when the last part of it ended.
+        self._database = self._ended_database = None
         self._goes_on = True
         self._guarded = not knows_restrict(engine.installation.version)
 
