@@ -80,7 +80,7 @@ class MongoDB(Engine):
     def __init__(self, scratch, settings):
         super().__init__(scratch, settings)
         self.left_out = []
-        self._installation = self._server = self._connection = self._reader = None
+        self._installation = self._server = self._connection = self._reader = self._socket = None
         # Databases of the dump: those on the server. And which of these there are by now.
         self._names, self.filled = {}, set()
 

@@ -89,7 +89,7 @@ class Redis(Engine):
     def __init__(self, scratch, settings):
         super().__init__(scratch, settings)
         self.left_out = []
-        self._installation = self._server = self._reader = self._master = None
+        self._installation = self._server = self._reader = self._master = self._home = None
 
     # -- before ------------------------------------------------------------------------------------------------------
 

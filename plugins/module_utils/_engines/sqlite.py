@@ -156,7 +156,7 @@ def _sqlite3():
 
 def _copy(stream, path):
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with os.fdopen(handle, "wb") as target, stream:
+    with stream, os.fdopen(handle, "wb") as target:
         while True:
             try:
                 piece = stream.chunk()
