@@ -166,7 +166,7 @@ def _at_depths(seed: str, stack: Stack, levels: list[bytes], depths: range, dens
         for change in _raw(levels[depth], core, stack.borders(levels[depth], depth), stack.covers(levels, depth), chance,
                            density):
             yield _named(change, inside if depth else ""), depth
-        for change in _of_text(levels[depth], core, chance, density) if core else ():
+        for change in _of_text(levels[depth], core, chance, density) if core and density is not FEW else ():
             yield _named(change, inside if depth else ""), depth
 
 
