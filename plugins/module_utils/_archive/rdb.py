@@ -10,7 +10,7 @@ Packed values (listpacks and the like) must be as long as they say of themselves
 and no end mark: commands are followed to the last one, which must be whole.
 
 Rows of a table ``dbN`` are the keys of that database. Commands behind an RDB change keys in ways that only a server
-knows: rows are those of the RDB then, and ``commands`` says how many more there were.
+knows: rows are None then, and ``commands`` says how many there were.
 
 ``details``: ``rdb_version``, ``checksum`` ("right", "wrong" or "off": switched off in the server's configuration),
 ``created_at`` (seconds since 1970), ``used_memory`` (bytes), ``expires`` (keys that have an end),
@@ -615,6 +615,12 @@ def _integer(text):
     return int(text) if text and text.lstrip("-").isdigit() else None
 
 
+def _forget_rows(member):
+    """How many keys there are once the commands were run only a server knows."""
+    if member.details["commands"]:
+        member.tables.update(dict.fromkeys(member.tables))
+
+
 class _Commands:
     """Commands one behind the other, as an append-only file holds them."""
 
@@ -634,6 +640,7 @@ class _Commands:
                     member.table(database, None)
         finally:
             member.details["commands"] = member.details.get("commands", 0) + self._count
+            _forget_rows(member)
         if self._began is not None:
             self._report.problem("open_statement", "a transaction (MULTI) that does not end", member.name, self._began)
 
@@ -774,3 +781,4 @@ class AofFolder:
             member.details["commands"] += commands
             for (database, table), rows in part.tables.items():
                 member.table(table, rows, database)
+        _forget_rows(member)

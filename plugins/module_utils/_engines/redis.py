@@ -90,6 +90,7 @@ class Redis(Engine):
         super().__init__(scratch, settings)
         self.left_out = []
         self._installation = self._server = self._reader = self._master = self._home = None
+        self._emptied = []
 
     # -- before ------------------------------------------------------------------------------------------------------
 
@@ -138,6 +139,9 @@ class Redis(Engine):
 
     def restore(self, job):
         _look_at_memory(job.member)
+        if job.member.format == AOF:
+            # Databases that commands have chosen, and may have left empty: Redis does not list such ones.
+            self._emptied = list(job.member.tables)
         try:
             options = self._place(job)
         except OSError as error:
@@ -267,7 +271,10 @@ class Redis(Engine):
     # -- afterwards --------------------------------------------------------------------------------------------------
 
     def counts(self):
-        return self._alive(lambda: self._reader.counts())
+        found = self._alive(lambda: self._reader.counts())
+        for name in self._emptied:
+            found.setdefault(name, 0)
+        return found
 
     def query(self, sql, database=None):
         return self._alive(lambda: self._reader.query(sql, database))

@@ -341,7 +341,7 @@ def test_an_rdb_in_front():
     member, problems = look(content)
     assert not problems
     assert (member.format, member.details["commands"]) == ("redis-aof", 6)
-    assert member.tables == {(None, "db0"): 1, (None, "db2"): None}
+    assert member.tables == {(None, "db0"): None, (None, "db2"): None}
     assert look(content, pieces=[content[at : at + 1] for at in range(len(content))])[1] == []
     assert codes(sealed(PREAMBLE) + b"garbage") == ["trailing_garbage"]
 
@@ -405,7 +405,7 @@ def test_a_folder_of_redis_7():
         assert not report.problems and not report.notes
         assert (member.format, member.server_version) == ("redis-aof", "7.0.15")
         assert (member.details["commands"], member.details["files"]) == (6, 2)
-        assert member.tables == {(None, "db0"): 1, (None, "db2"): None}
+        assert member.tables == {(None, "db0"): None, (None, "db2"): None}
         assert member.plain_bytes == sum(map(len, FILES.values()))
     assert not folder(dict(FILES, **{"a.aof.2.incr.aof": b""})).problems
 
