@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-SECONDS = 120
+SECONDS = 240
 
 # Nothing of a managed host exists: a module that wanted to run there would fail.
 NOWHERE = {"ansible_host": "192.0.2.1", "ansible_port": 9, "ansible_python_interpreter": "/nonexistent/python"}
@@ -111,12 +111,13 @@ class Controller:
         return self.wait(self.start(tasks, *arguments, hosts=hosts, env=env, **play))
 
     def start(self, tasks: list[dict[str, Any]], *arguments: str, hosts: dict[str, Any] | None = None,
-              env: dict[str, str] | None = None, **play: Any) -> Started:
+              env: dict[str, str] | None = None, wrap: list[str] | None = None, **play: Any) -> Started:
+        """``wrap``: the beginning of a command, whose rest is that of the play."""
         self._count += 1
         path = self.place / f"play{self._count}.yml"
         path.write_text(json.dumps([{"hosts": "all", "gather_facts": False, **play, "tasks": tasks}]))
         return self.command("ansible-playbook", "-i", str(self.inventory(hosts or {"nowhere": {}})), str(path),
-                            *arguments, env=env)
+                            *arguments, env=env, wrap=wrap)
 
     def adhoc(self, module: str, arguments: str, *options: str, hosts: dict[str, Any] | None = None,
               env: dict[str, str] | None = None) -> Run:
@@ -124,14 +125,15 @@ class Controller:
         return self.wait(self.command("ansible", "all", "-i", str(inventory), "-m", f"restorable.backups.{module}",
                                       "-a", arguments, *options, env=env))
 
-    def command(self, program: str, *arguments: str, env: dict[str, str] | None = None) -> Started:
+    def command(self, program: str, *arguments: str, env: dict[str, str] | None = None,
+                wrap: list[str] | None = None) -> Started:
         """Start a program of this environment; it gets a process group of its own."""
         self._count += 1
         records = self.place / f"records{self._count}.jsonl"
         output = self.place / f"output{self._count}.txt"
         with output.open("wb") as stream:
             process = subprocess.Popen(
-                [str(Path(sys.executable).parent / program), *arguments], cwd=self.place, stdin=subprocess.DEVNULL,
+                [*(wrap or []), str(Path(sys.executable).parent / program), *arguments], cwd=self.place, stdin=subprocess.DEVNULL,
                 stdout=stream, stderr=subprocess.STDOUT, start_new_session=True,
                 env={**self.env, "RECORDER_FILE": str(records), **(env or {})})
         self._running.append(process)

@@ -11,7 +11,9 @@ import getpass
 import grp
 import os
 import re
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -19,21 +21,22 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = {path.stem: path for path in sorted((ROOT / "plugins/modules").glob("[!_]*.py"))}
+FILTERS = {path.stem: path for path in sorted((ROOT / "plugins/filter").glob("[!_]*.py"))}
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted(ROOT.glob("roles/*/README.md"))]
 # Examples that rest on what others leave behind.
-AFTER = {"backup_report": ["backup_record"]}
+AFTER = {"backup_report": ["backup_record"], "proof_chain_problems": ["backup_drill"]}
 # These alone do anything on the host of their task.
-ON_THE_HOST = {"backup_file_fetch"}
+ON_THE_HOST = {"backup_file_fetch", "backup_file_verify", "backup_drill", "proof_chain_problems"}
 IMPATIENT = {"restorable.backups.backup_run": {"wait_interval": 1}}
 HERE = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
 
 
-def examples_of(module):
-    """The text of a module's EXAMPLES."""
-    for node in ast.parse(MODULES[module].read_text()).body:
+def examples_of(name):
+    """The text of the EXAMPLES of a module or a filter."""
+    for node in ast.parse({**MODULES, **FILTERS}[name].read_text()).body:
         if isinstance(node, ast.Assign) and node.targets[0].id == "EXAMPLES":
             return ast.literal_eval(node.value)
-    raise AssertionError(f"{module} has no EXAMPLES")
+    raise AssertionError(f"{name} has no EXAMPLES")
 
 
 def blocks_of(page):
@@ -49,13 +52,29 @@ BLOCKS = dict(block for page in PAGES for block in blocks_of(page))
 
 
 @pytest.fixture
-def world(controller, stacks):
+def scratch():
+    """Where scratch servers are made: a short path, because of their sockets, that their user may enter."""
+    folder = Path(tempfile.mkdtemp(prefix="rbt-"))
+    folder.chmod(0o755)
+    yield folder
+    left = os.listdir(folder)
+    shutil.rmtree(folder)
+    assert [name for name in left if name.startswith("rbd-")] == []
+
+
+@pytest.fixture
+def world(controller, stacks, scratch):
     """Two stacks with fresh backups, and how the examples' own names for things read here."""
+    files = []
     for stack in stacks[:2]:
-        stack.sandbox.backup(stack.name)
+        (number,) = stack.sandbox.backup(stack.name)
+        files.append(stack.sandbox.facts(stack.name, number)["path"])
         stack.record(age=3600, database_name=stack.sandbox.stack(stack.name)["database"])
     (controller.place / "srv/backups").mkdir(parents=True)
+    shutil.copy(files[0], controller.place / "srv/backups/shop.tar")
+    controller.env["TMPDIR"] = str(scratch)
     stack = stacks[0]
+    login = stack.sandbox.login(stack.name)
     rackspace, backupman = stack.sandbox.ready["rackspace"], stack.sandbox.ready["backupman"]
     newest = stack.sandbox.api("GET", f"/stacks/{stack.uid}/backups")[1]["response"]
     variables = {
@@ -64,6 +83,7 @@ def world(controller, stacks):
         "accounts": {"shop": {"source": stack.uid, "token": stack.sandbox.token}},
         "rackspace_username": rackspace["username"], "rackspace_api_key": rackspace["api_key"],
         "instance": rackspace["instances"][0]["id"], "backupman_key": backupman["api_key"],
+        "reader_password": login["password"],
         "backup_id": next(str(record["id"]) for record in newest if not record.get("synthetic")),
     }
     at_rackspace = f"api_url: {rackspace['auth_url']}"
@@ -76,6 +96,7 @@ def world(controller, stacks):
         (r"\bsource: shop-db$", f"source: {rackspace['instances'][1]['name']}"),
         (r"https://backupman\.example\.com", backupman["api_url"]),
         (r"\blabel: shop$", f"label: {backupman['labels'][0]}"),
+        (r"/run/postgresql\b", login["unix_socket"]), (r"\bdatabase: shop$", f"database: {login['database']}"),
         (r"/srv\b", str(controller.place / "srv")),
         (r"\bgroup: backup$", f"group: {grp.getgrgid(os.getgid()).gr_name}"),
         (r"\bowner: backup$", f"owner: {getpass.getuser()}"), (r"\bgroup: 1$", f"group: {stack.group}"),
@@ -90,8 +111,8 @@ def world(controller, stacks):
     return variables, here
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_the_examples_of_a_module(controller, world, module, request):
+@pytest.mark.parametrize("module", [*MODULES, *FILTERS])
+def test_the_examples_of_a_module_or_a_filter(controller, world, module, request):
     variables, here = world
     names = [*AFTER.get(module, ()), module]
     tasks = [task for name in names for task in here(examples_of(name))]
@@ -107,7 +128,7 @@ def test_the_examples_of_a_module(controller, world, module, request):
 
 
 @pytest.mark.parametrize("block", BLOCKS)
-def test_the_snippets_of_a_page(controller, world, block, request):
+def test_the_snippets_of_a_page(controller, world, stacks, block, request):
     variables, here = world
     content = here(BLOCKS[block])
     if isinstance(content, list) and all("hosts" in play for play in content):
@@ -116,13 +137,21 @@ def test_the_snippets_of_a_page(controller, world, block, request):
         run = controller.command("ansible-playbook", "-i", str(inventory), "site.yml").ended().passed()
         assert list((controller.place / "backup-results").glob("*.json")), run.output
     elif isinstance(content, list):
-        run = controller.play(content, hosts={"shop": {}}, vars=variables).passed()
+        hosts = {"shop": HERE if any(name in BLOCKS[block] for name in ON_THE_HOST) else {}}
+        run = controller.play(content, hosts=hosts, vars=variables).passed()
         assert run.answers
     elif "all" in content:
+        if "protect_drill" in BLOCKS[block]:
+            # Only what has a file can be restored.
+            for stack in stacks[:2]:
+                stack.clear()
+                stack.sandbox.backup(stack.name)
         (controller.place / "inventory.yml").write_text(yaml.safe_dump(content))
         controller.command("ansible-playbook", "-i", "inventory.yml", "restorable.backups.protect").ended().passed()
         records = {path.stem for path in (controller.place / "backup-results").glob("*.json")}
         assert records == set(content["all"]["hosts"])
+        if "protect_drill" in BLOCKS[block]:
+            assert len(list((controller.place / "srv/proofs").glob("*/*.json"))) == len(records)
     elif "plugin" in content or set(content) <= PARTS_OF_SOURCES:
         environment = {"SECOND_TOKEN": controller.env["CLOUD66_TOKEN"]}
         if content.get("provider") == "trove":
