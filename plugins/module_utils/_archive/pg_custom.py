@@ -62,7 +62,19 @@ def read(stream, member, report):
 class Entry:
     """One line of the table of contents."""
 
-    __slots__ = ("number", "has_data", "kind", "tag", "schema", "copy", "state", "place", "partitioned", "through_root")
+    __slots__ = (
+        "number",
+        "has_data",
+        "kind",
+        "tag",
+        "schema",
+        "copy",
+        "state",
+        "place",
+        "columns",
+        "partitioned",
+        "through_root",
+    )
 
     @property
     def table(self):
@@ -72,16 +84,19 @@ class Entry:
     def is_rows(self):
         return self.kind == "TABLE DATA"
 
-    def columns(self):
-        """How many columns its rows should have, None where that is not said."""
-        statement = sql_postgresql.Statements(Bytes(self.copy + b"\\.\n"), lambda *_about: None)
-        for _piece in statement:
-            pass
-        return statement.columns if statement.copied else None
-
     @property
     def is_blobs(self):
         return self.kind in ("BLOBS", "BLOB COMMENTS")
+
+
+def _columns_of(copy):
+    """How many columns the rows of a COPY have, None where it does not name them. Damaged where it is no COPY."""
+    statement = sql_postgresql.Statements(Bytes(copy + b"\\.\n"), lambda *_about: None)
+    for _piece in statement:
+        pass
+    if statement.copied is None:
+        raise Damaged("bad_structure", "the rows belong to no COPY: %.60r" % copy)
+    return statement.columns
 
 
 class Contents:
@@ -174,7 +189,7 @@ class Contents:
         statement = self._bytes() or b""
         # The statement that drops it.
         self.text()
-        entry.copy = self._bytes() or b""
+        entry.copy, entry.columns = self._bytes() or b"", None
         entry.schema = self.text()
         for _text in range(2 if self.version >= (1, 14) else 1):
             self.text()
@@ -228,6 +243,11 @@ class Contents:
             wrong("bad_structure", "the entry contradicts itself about its data")
         if entry.has_data and not (entry.is_rows or entry.is_blobs):
             wrong("bad_structure", "an entry of a kind that has no data, with data")
+        if entry.copy:
+            try:
+                entry.columns = _columns_of(entry.copy)
+            except Damaged as error:
+                wrong(error.code, error.message)
         if entry.kind in ("BLOB", "BLOB METADATA"):
             # The latter has no statement but the numbers of all that have the same rights.
             numbers = [entry.tag.encode()] if entry.kind == "BLOB" else statement.split()

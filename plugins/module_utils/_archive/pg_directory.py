@@ -125,7 +125,7 @@ class PgDirectory:
     def _judge(self, rows, entry):
         if bool(entry.copy) != (rows.copied is not None):
             self._wrong("open_copy" if entry.copy else "bad_structure", "%s: the rows are not there" % entry.table)
-        wanted = entry.columns()
+        wanted = entry.columns
         if rows.number and wanted is not None and rows.columns is not None and rows.columns != max(wanted, 1):
             self._wrong("wrong_rows", "%s: rows of %d columns instead of %d" % (entry.table, rows.columns, wanted))
         if not rows.utf8 and is_utf8(self._member.encoding):

@@ -97,6 +97,8 @@ def test_a_whole_dump_in_any_order(files, order):
         ({"toc.dat": None}, "missing_member"),
         ({"toc.dat": CONTENTS_18[:-1]}, "truncated"),
         ({"toc.dat": CONTENTS_18 + b"x"}, "trailing_garbage"),
+        ({"toc.dat": CONTENTS_18.replace(b"(id, v) FROM", b"(id, v' FROM")}, "open_statement"),
+        ({"toc.dat": CONTENTS_18.replace(b"COPY public.t", b"LOCK public.t")}, "bad_structure"),
         ({"2567.dat": None}, "missing_table_data"),
         ({"2568.dat": None}, "missing_table_data"),
         ({"blob_77.dat": None}, "missing_table_data"),
