@@ -30,10 +30,10 @@ _TAR = re.compile(r"^(base|pg_wal|\d{5,7})\.tar(\.(gz|lz4|zst|tgz|bz2|xz))?$")
 _MANIFEST, _LABEL, _VERSION, _CONTROL = "backup_manifest", "backup_label", "PG_VERSION", "global/pg_control"
 # Files of a server by their places below its data folder. What others may lie there is known by the manifest alone.
 _OWN = re.compile(
-    r"^(?P<root>(?:.*?/)??)(?P<path>backup_manifest|backup_label(?:\.old)?|tablespace_map|PG_VERSION|postgresql\.auto\.conf"
-    r"|postgresql\.conf|pg_hba\.conf|pg_ident\.conf|current_logfiles|standby\.signal|recovery\.signal|base/\d+/.+"
-    r"|global/(?:\d+.*|pg_\w+.*)|pg_(?:wal|xact|multixact|commit_ts|dynshmem|logical|notify|replslot|serial|snapshots|stat"
-    r"|stat_tmp|subtrans|tblspc|twophase)/.+)$"
+    r"^(?P<root>(?:.*?/)??)(?P<path>backup_manifest|backup_label(?:\.old)?|tablespace_map|PG_VERSION"
+    r"|postgresql\.auto\.conf|postgresql\.conf|pg_hba\.conf|pg_ident\.conf|current_logfiles|standby\.signal"
+    r"|recovery\.signal|base/\d+/.+|global/(?:\d+.*|pg_\w+.*)|pg_(?:wal|xact|multixact|commit_ts|dynshmem|logical"
+    r"|notify|replslot|serial|snapshots|stat|stat_tmp|subtrans|tblspc|twophase)/.+)$"
 )
 # What pg_verifybackup does not look at.
 _IGNORED = (_MANIFEST, "postgresql.auto.conf", "recovery.signal", "standby.signal")
