@@ -179,6 +179,8 @@ options:
     default: true
 attributes:
   check_mode:
+    description: Can run in check mode.
+    support: full
     details:
       - Reads the file, chooses the programs, and says what would be restored where.
 notes:

@@ -67,6 +67,8 @@ options:
     default: true
 attributes:
   check_mode:
+    description: Can run in check mode.
+    support: full
     details:
       - It never writes.
 seealso:
