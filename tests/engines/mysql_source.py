@@ -27,14 +27,38 @@ class Source:
         os.chmod(self.folder, 0o755)
         data = str(folder / "data")
         as_root = ["--user=root"] if os.geteuid() == 0 else []
-        self._quietly([tool("mariadb-install-db"), "--no-defaults", "--datadir=" + data, "--skip-test-db",
-                       "--auth-root-authentication-method=normal", "--skip-name-resolve", *as_root])
+        self._quietly(
+            [
+                tool("mariadb-install-db"),
+                "--no-defaults",
+                "--datadir=" + data,
+                "--skip-test-db",
+                "--auth-root-authentication-method=normal",
+                "--skip-name-resolve",
+                *as_root,
+            ]
+        )
         self._log = open(folder / "log", "wb")
         self.process = subprocess.Popen(
-            [tool("mariadbd"), "--no-defaults", "--datadir=" + data, "--socket=" + self.socket, "--skip-networking",
-             "--pid-file=" + str(folder / "pid"), "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=64M",
-             "--innodb-log-file-size=16M", "--innodb-max-dirty-pages-pct=0", "--innodb-max-dirty-pages-pct-lwm=0", "--skip-name-resolve", "--character-set-server=utf8mb4", *as_root],
-            stdout=self._log, stderr=self._log)
+            [
+                tool("mariadbd"),
+                "--no-defaults",
+                "--datadir=" + data,
+                "--socket=" + self.socket,
+                "--skip-networking",
+                "--pid-file=" + str(folder / "pid"),
+                "--innodb-flush-log-at-trx-commit=0",
+                "--innodb-buffer-pool-size=64M",
+                "--innodb-log-file-size=16M",
+                "--innodb-max-dirty-pages-pct=0",
+                "--innodb-max-dirty-pages-pct-lwm=0",
+                "--skip-name-resolve",
+                "--character-set-server=utf8mb4",
+                *as_root,
+            ],
+            stdout=self._log,
+            stderr=self._log,
+        )
         deadline = time.monotonic() + 60
         while True:
             try:
@@ -54,15 +78,28 @@ class Source:
         return done
 
     def sql(self, script, *words):
-        done = self._quietly([tool("mariadb"), "--no-defaults", "-S", self.socket, "-uroot", "-N", "-B",
-                              "--default-character-set=utf8mb4", *words],
-                             input=script.encode())
+        done = self._quietly(
+            [
+                tool("mariadb"),
+                "--no-defaults",
+                "-S",
+                self.socket,
+                "-uroot",
+                "-N",
+                "-B",
+                "--default-character-set=utf8mb4",
+                *words,
+            ],
+            input=script.encode(),
+        )
         return [line.split("\t") for line in done.stdout.decode("utf-8", "replace").splitlines()]
 
     def dump(self, path, *words):
         """A dump by the real tool; ``words`` are its options and databases."""
         with open(path, "wb") as stream:
-            subprocess.run([tool("mariadb-dump"), "--no-defaults", "-S", self.socket, "-uroot", *words], stdout=stream, check=True)
+            subprocess.run(
+                [tool("mariadb-dump"), "--no-defaults", "-S", self.socket, "-uroot", *words], stdout=stream, check=True
+            )
         return path
 
     def backup(self, path, folder, base=None):
@@ -71,8 +108,22 @@ class Source:
         words = ["--incremental-basedir=%s" % base] if base else []
         with open(path, "wb") as stream:
             done = subprocess.run(
-                [tool("mariadb-backup"), "--no-defaults", "--backup", "--stream=xbstream", "-S", self.socket, "-uroot",
-                 "--target-dir=%s" % folder, "--extra-lsndir=%s" % folder, *words], stdout=stream, stderr=subprocess.PIPE, check=False)
+                [
+                    tool("mariadb-backup"),
+                    "--no-defaults",
+                    "--backup",
+                    "--stream=xbstream",
+                    "-S",
+                    self.socket,
+                    "-uroot",
+                    "--target-dir=%s" % folder,
+                    "--extra-lsndir=%s" % folder,
+                    *words,
+                ],
+                stdout=stream,
+                stderr=subprocess.PIPE,
+                check=False,
+            )
         assert done.returncode == 0, done.stderr[-2000:]
         return path
 

@@ -40,8 +40,10 @@ def source():
     made = Source(Path(folder))
     try:
         made.sql(SCRIPT.read_text())
-        made.sql("CREATE USER boss@localhost IDENTIFIED BY '%s'; GRANT ALL ON *.* TO boss@localhost WITH GRANT OPTION;"
-                 % PASSWORD.replace("\\", "\\\\").replace("'", "''"))
+        made.sql(
+            "CREATE USER boss@localhost IDENTIFIED BY '%s'; GRANT ALL ON *.* TO boss@localhost WITH GRANT OPTION;"
+            % PASSWORD.replace("\\", "\\\\").replace("'", "''")
+        )
         yield made
     finally:
         made.stop()
@@ -95,11 +97,20 @@ def live(engine, source, database=None):
 # -- honest dumps ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("words", [
-    [], ["--hex-blob"], ["--skip-extended-insert"], ["--skip-opt"], ["--single-transaction", "--complete-insert"],
-    ["--compatible=ansi", "--skip-events", "--skip-routines", "--skip-triggers"], ["--no-tablespaces", "--add-drop-database"],
-    ["--replace", "--skip-comments"],
-], ids=lambda words: " ".join(words) or "plain")
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["--hex-blob"],
+        ["--skip-extended-insert"],
+        ["--skip-opt"],
+        ["--single-transaction", "--complete-insert"],
+        ["--compatible=ansi", "--skip-events", "--skip-routines", "--skip-triggers"],
+        ["--no-tablespaces", "--add-drop-database"],
+        ["--replace", "--skip-comments"],
+    ],
+    ids=lambda words: " ".join(words) or "plain",
+)
 def test_one_database_comes_back_byte_for_byte(source, drills, tmp_path, words):
     job = job_of(source.dump(tmp_path / "shop.sql", "--routines", "--triggers", "--events", *words, "shop"))
     engine = drills()
@@ -107,7 +118,8 @@ def test_one_database_comes_back_byte_for_byte(source, drills, tmp_path, words):
     expected = {(None, name): rows for name, rows in RESTORED.items()}
     assert counts == expected
     assert {key: rows for key, rows in job.member.tables.items() if rows is not None} == {
-        (None, name): rows for name, rows in SHOP.items()}
+        (None, name): rows for name, rows in SHOP.items()
+    }
     other = live(engine, source, "shop")
     assert other.counts() == expected
     for _database, table in expected:
@@ -136,14 +148,19 @@ def test_all_databases(source, drills, tmp_path):
         engine.query("SELECT 1", "mysql")
     assert caught.value.code == "query_failed"
     # The accounts of the dump were not made, and only one database is there that it did not name.
-    assert not [row for row in engine._admin.ask("SELECT user FROM mysql.user;") if row[0] in ("app", "root", "boss", "")]
+    assert not [
+        row for row in engine._admin.ask("SELECT user FROM mysql.global_priv;") if row[0] in ("app", "root", "boss", "")
+    ]
 
 
 def test_accounts_replication_and_the_rest_of_a_server(source, drills, tmp_path):
     path = source.dump(tmp_path / "all.sql", "--databases", "my_other")
     system = source.dump(tmp_path / "system.sql", "--system=all")
-    text = system.read_text() + "CHANGE MASTER TO MASTER_LOG_FILE='x', MASTER_LOG_POS=4;\nSET @@GLOBAL.GTID_PURGED=/*!80000 '+'*/ '';\n" \
-           "SET @@SESSION.SQL_LOG_BIN= 0;\nSET GLOBAL gtid_slave_pos='0-1-2';\n" + path.read_text()
+    text = (
+        system.read_text()
+        + "CHANGE MASTER TO MASTER_LOG_FILE='x', MASTER_LOG_POS=4;\nSET @@GLOBAL.GTID_PURGED=/*!80000 '+'*/ '';\n"
+        "SET @@SESSION.SQL_LOG_BIN= 0;\nSET GLOBAL gtid_slave_pos='0-1-2';\n" + path.read_text()
+    )
     engine = drills()
     assert drill(engine, text_job(tmp_path, text)) == {("my_other", "t"): 1}
     listed = "; ".join(engine.left_out)
@@ -175,10 +192,12 @@ def test_a_dump_without_create_database(source, drills, tmp_path):
 def test_definers_get_no_power(source, drills, tmp_path):
     engine = drills()
     drill(engine, job_of(source.dump(tmp_path / "shop.sql", "--routines", "--triggers", "--events", "shop")))
-    definers = engine._admin.ask("SELECT definer FROM information_schema.views WHERE table_schema LIKE 'rbd%' UNION SELECT definer FROM "
-                                 "information_schema.routines WHERE routine_schema LIKE 'rbd%' UNION SELECT definer FROM "
-                                 "information_schema.triggers WHERE trigger_schema LIKE 'rbd%' UNION SELECT definer FROM "
-                                 "information_schema.events WHERE event_schema LIKE 'rbd%';")
+    definers = engine._admin.ask(
+        "SELECT definer FROM information_schema.views WHERE table_schema LIKE 'rbd%' UNION SELECT definer FROM "
+        "information_schema.routines WHERE routine_schema LIKE 'rbd%' UNION SELECT definer FROM "
+        "information_schema.triggers WHERE trigger_schema LIKE 'rbd%' UNION SELECT definer FROM "
+        "information_schema.events WHERE event_schema LIKE 'rbd%';"
+    )
     assert [definer for (definer,) in definers] == ["%s@localhost" % engine._user_name]
     grants = [grant for (grant,) in engine._user.ask("SHOW GRANTS;")]
     assert grants[0].startswith("GRANT USAGE ON *.* TO") and len(grants) == 2
@@ -188,14 +207,32 @@ def test_definers_get_no_power(source, drills, tmp_path):
 def test_what_a_query_may_do(source, drills, tmp_path):
     engine = drills()
     drill(engine, job_of(source.dump(tmp_path / "shop.sql", "--routines", "shop")))
-    assert engine.query("SELECT NULL, 'NULL', '<a & \"b\">', '', 'x\ty\nz;', 1.50;") == [[None, "NULL", '<a & "b">', "", "x\ty\nz;", "1.50"]]
+    assert engine.query("SELECT NULL, 'NULL', '<a & \"b\">', '', 'x\ty\nz;', 1.50;") == [
+        [None, "NULL", '<a & "b">', "", "x\ty\nz;", "1.50"]
+    ]
     assert engine.query(" -- note\n (SELECT 1 AS a) UNION SELECT 2 ") == [["1"], ["2"]]
     assert engine.query("SELECT 1 FROM nothing") == []
     assert engine.query("SELECT COUNT(*), MAX(`select`) FROM `order`") == [["7", "7"]]
-    for bad in ("DELETE FROM `order`", "SELECT 1; DELETE FROM `order`", "COMMIT; DELETE FROM `order`", "CALL fill(3)", "DROP TABLE log",
-                "SELECT * FROM `order` INTO OUTFILE '/tmp/%s'" % TRACE, "SELECT LOAD_FILE('/etc/passwd')", "SELECT * FROM mysql.global_priv",
-                "WITH x AS (SELECT 1) DELETE FROM `order`", "SELECT nextval(numbers)", "SELECT", "SET @x = 1", "\\! touch /tmp/" + TRACE,
-                "SELECT 1 \\! touch /tmp/" + TRACE, "/*! DELETE FROM `order` */", "ANALYZE SELECT 1", "SELECT * FROM nowhere", ""):
+    for bad in (
+        "DELETE FROM `order`",
+        "SELECT 1; DELETE FROM `order`",
+        "COMMIT; DELETE FROM `order`",
+        "CALL fill(3)",
+        "DROP TABLE log",
+        "SELECT * FROM `order` INTO OUTFILE '/tmp/%s'" % TRACE,
+        "SELECT LOAD_FILE('/etc/passwd')",
+        "SELECT * FROM mysql.global_priv",
+        "WITH x AS (SELECT 1) DELETE FROM `order`",
+        "SELECT nextval(numbers)",
+        "SELECT",
+        "SET @x = 1",
+        "\\! touch /tmp/" + TRACE,
+        "SELECT 1 \\! touch /tmp/" + TRACE,
+        "/*! DELETE FROM `order` */",
+        "ANALYZE SELECT 1",
+        "SELECT * FROM nowhere",
+        "",
+    ):
         with pytest.raises(EngineError) as caught:
             engine.query(bad)
         assert caught.value.code == "query_failed", bad
@@ -221,7 +258,12 @@ def test_nothing_secret_in_arguments(source, drills, tmp_path):
     live(engine, source, "shop").counts()
     over.set()
     thread.join()
-    secrets = [line for path in Path(engine.scratch.path).glob("*.cnf") for line in path.read_text().splitlines() if "password" in line]
+    secrets = [
+        line
+        for path in Path(engine.scratch.path).glob("*.cnf")
+        for line in path.read_text().splitlines()
+        if "password" in line
+    ]
     assert len(secrets) == 3
     for line in secrets:
         secret = line.split("=", 1)[1].strip('"')
@@ -239,7 +281,9 @@ INSERT INTO `order` VALUES (1, 'C:\\new\\table', 1.5);
 
 
 def test_unescaped_backslashes_are_found_by_checksum_only(source, drills, tmp_path):
-    source.sql("CREATE DATABASE raw; USE raw; CREATE TABLE `order` LIKE shop.`order`; INSERT INTO `order` SELECT * FROM shop.`order` LIMIT 1")
+    source.sql(
+        "CREATE DATABASE raw; USE raw; CREATE TABLE `order` LIKE shop.`order`; INSERT INTO `order` SELECT * FROM shop.`order` LIMIT 1"
+    )
     try:
         engine = drills()
         assert drill(engine, text_job(tmp_path, BACKUPMAN)) == {(None, "order"): 1}
@@ -250,14 +294,18 @@ def test_unescaped_backslashes_are_found_by_checksum_only(source, drills, tmp_pa
         source.sql("DROP DATABASE raw")
 
 
-@pytest.mark.parametrize("text", [
-    "CREATE TABLE t (a TEXT);\nINSERT INTO t VALUES ('ends with \\');\nINSERT INTO t VALUES ('x');\n",
-    "CREATE TABLE t (a INT);\nINSERT INTO t VALUES (1), (2;\n",
-    "CREATE TABLE t (a INT PRIMARY KEY);\nINSERT INTO t VALUES (1), (1);\nINSERT INTO t VALUES (3);\n",
-    "CREATE TABLE t (a INT);\nINSERT INTO gone VALUES (1);\n",
-    "mysqldump: Got error: 1045: Access denied\n",
-    "CREATE TABLE t (a INT)",
-], ids=["trailing backslash", "syntax", "duplicate", "no table", "message", "open end"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CREATE TABLE t (a TEXT);\nINSERT INTO t VALUES ('ends with \\');\nINSERT INTO t VALUES ('x');\n",
+        "CREATE TABLE t (a INT);\nINSERT INTO t VALUES (1), (2;\n",
+        "CREATE TABLE t (a INT PRIMARY KEY);\nINSERT INTO t VALUES (1), (1);\nINSERT INTO t VALUES (3);\n",
+        "CREATE TABLE t (a INT);\nINSERT INTO gone VALUES (1);\n",
+        "mysqldump: Got error: 1045: Access denied\n",
+        "CREATE TABLE t (a INT)",
+    ],
+    ids=["trailing backslash", "syntax", "duplicate", "no table", "message", "open end"],
+)
 def test_broken_dumps_stop_at_the_first_error(drills, tmp_path, text):
     engine = drills()
     job = text_job(tmp_path, text)
@@ -271,7 +319,10 @@ def test_broken_dumps_stop_at_the_first_error(drills, tmp_path, text):
 
 def test_an_error_does_not_repeat_rows(drills, tmp_path):
     engine = drills()
-    job = text_job(tmp_path, "CREATE TABLE t (a TEXT, b INT);\nINSERT INTO t VALUES %s ('secret', 'abc');\n" % ("('secret', 1)," * 20000))
+    job = text_job(
+        tmp_path,
+        "CREATE TABLE t (a TEXT, b INT);\nINSERT INTO t VALUES %s ('secret', 'abc');\n" % ("('secret', 1)," * 20000),
+    )
     with pytest.raises(EngineError) as caught:
         drill(engine, job)
     assert "ERROR 1366 (22007) at line 2" in caught.value.message and "secret" not in caught.value.message
@@ -319,7 +370,9 @@ def test_a_full_disk(drills, tmp_path, kind):
     try:
         scratch = Scratch.create(small, run_as=RUN_AS, nice=0)
         engine = MysqlEngine(scratch, {"timeout": 90})
-        text = "CREATE TABLE t (a LONGTEXT) ENGINE=%s;\n" % kind + ("INSERT INTO t VALUES (REPEAT('x', 4000000));\n" * 60)
+        text = "CREATE TABLE t (a LONGTEXT) ENGINE=%s;\n" % kind + (
+            "INSERT INTO t VALUES (REPEAT('x', 4000000));\n" * 60
+        )
         with pytest.raises(EngineError) as caught:
             drill(engine, text_job(tmp_path, text))
         assert caught.value.code == "no_space", caught.value.message
@@ -382,7 +435,7 @@ HOSTILE = {
     "kill": "KILL 1;\n",
     "procedure that does it": "DELIMITER //\nCREATE DEFINER=`root`@`localhost` PROCEDURE p() BEGIN SELECT 1 INTO OUTFILE 'TRACE'; END//\nCALL p()//\n",
     "event of root": "CREATE DEFINER=`root`@`localhost` EVENT e ON SCHEDULE EVERY 1 SECOND DO SELECT 1 INTO OUTFILE 'TRACE';\nSELECT SLEEP(2.5);\n"
-                     "INSERT INTO gone VALUES (1);\n",
+    "INSERT INTO gone VALUES (1);\n",
     "compound": "BEGIN NOT ATOMIC SELECT 1 INTO OUTFILE 'TRACE'; END;\n",
     "after a quote": "SELECT 'x\\'; \\! touch TRACE\n';\nINSERT INTO gone VALUES (1);\n",
     "in a row": "INSERT INTO t VALUES ('\n\\! touch TRACE\nsystem touch TRACE\n');\nINSERT INTO gone VALUES (1);\n",
@@ -400,7 +453,9 @@ def test_hostile_dumps_leave_no_trace(hostile_engine, tmp_path, trace, name):
     assert caught.value.code in ("unsafe", "restore_failed"), caught.value.message
     assert hostile_engine._admin.ask("SELECT host, user, priv FROM mysql.global_priv ORDER BY user;") == before
     assert hostile_engine._admin.ask("SELECT @@general_log, @@init_connect;") == [["0", ""]]
-    stolen = hostile_engine._admin.ask("SELECT COUNT(*) FROM %s.t WHERE a LIKE '%%root:%%';" % hostile_engine._scratch_database)
+    stolen = hostile_engine._admin.ask(
+        "SELECT COUNT(*) FROM %s.t WHERE a LIKE '%%root:%%';" % hostile_engine._scratch_database
+    )
     assert stolen == [["0"]]
     assert os.listdir(os.path.join(hostile_engine.scratch.path, "files")) == []
     assert os.listdir(os.path.join(hostile_engine.scratch.path, "plugins")) == []
@@ -420,8 +475,10 @@ def hostile_engine():
 
 def test_files_that_cannot_be_read_read_as_nothing(drills, tmp_path, trace):
     engine = drills()
-    text = "CREATE TABLE t (a TEXT);\nINSERT INTO t VALUES (LOAD_FILE('/etc/passwd'));\n" \
-           "CREATE TABLE d (a INT) DATA DIRECTORY='/tmp' ENGINE=MyISAM;\nCREATE TABLE e (a INT) DATA DIRECTORY='/tmp';\n"
+    text = (
+        "CREATE TABLE t (a TEXT);\nINSERT INTO t VALUES (LOAD_FILE('/etc/passwd'));\n"
+        "CREATE TABLE d (a INT) DATA DIRECTORY='/tmp' ENGINE=MyISAM;\nCREATE TABLE e (a INT) DATA DIRECTORY='/tmp';\n"
+    )
     try:
         drill(engine, text_job(tmp_path, text))
     except EngineError as error:
@@ -439,10 +496,14 @@ def chain(source, tmp_path_factory):
     """A full backup and two incremental ones, with the counts that each must give."""
     folder = tmp_path_factory.mktemp("chain")
     made, base = [], None
-    source.sql("CREATE DATABASE grows; CREATE TABLE grows.t (a INT PRIMARY KEY, b VARCHAR(99)); CREATE TABLE grows.old (a INT) ENGINE=MyISAM")
+    source.sql(
+        "CREATE DATABASE grows; CREATE TABLE grows.t (a INT PRIMARY KEY, b VARCHAR(99)); CREATE TABLE grows.old (a INT) ENGINE=MyISAM"
+    )
     for number, word in enumerate(("full", "one", "two")):
-        source.sql("USE grows; INSERT INTO grows.t SELECT seq, '%s' FROM seq_%d_to_%d; INSERT INTO grows.old VALUES (%d)"
-                   % (word, number * 1000 + 1, number * 1000 + 1000, number))
+        source.sql(
+            "USE grows; INSERT INTO grows.t SELECT seq, '%s' FROM seq_%d_to_%d; INSERT INTO grows.old VALUES (%d)"
+            % (word, number * 1000 + 1, number * 1000 + 1000, number)
+        )
         # Without a checkpoint in between, the next but one would fit as well.
         source.wait_for_checkpoint()
         path = source.backup(folder / (word + ".xbstream"), folder / word, base)
@@ -471,7 +532,8 @@ def test_a_chain_of_physical_backups(source, drills, chain, length):
     for name in RESTORED:
         assert engine.checksum(name, "shop") == other.checksum(name, "shop")
     assert engine.query("SELECT b, COUNT(*) FROM t GROUP BY b ORDER BY MIN(a)", "grows") == [
-        [word, "1000"] for word in ("full", "one", "two")[:length]]
+        [word, "1000"] for word in ("full", "one", "two")[:length]
+    ]
     # Views whose definer is an account of the backup can be read; the accounts themselves are gone.
     assert engine.query("SELECT COUNT(*) FROM of_app", "shop") == [["2000"]]
     assert engine.query("SELECT n FROM of_view", "shop") == other.query("SELECT n FROM of_view", "shop")
@@ -499,19 +561,35 @@ def test_chains_that_do_not_hold(drills, chain):
 
 def test_a_physical_backup_that_ends_too_early(drills, chain, tmp_path):
     content = chain[0].read_bytes()
-    for place in (len(content) // 3, len(content) - 40, content.rindex(b"XBSTCK01"), content.rindex(b"xtrabackup_info") - 200):
+    for place in (
+        len(content) // 3,
+        len(content) - 40,
+        content.rindex(b"XBSTCK01"),
+        content.rindex(b"xtrabackup_info") - 200,
+    ):
         path = tmp_path / "cut.xbstream"
         path.write_bytes(content[:place])
         with pytest.raises(EngineError) as caught:
             drill(drills(), unread_job(path, "cut.xbstream", "xbstream"))
             # What is missing may be a file that no server needs: then the reader's word counts.
-            raise EngineError("restore_failed", "not noticed") if place == content.rindex(b"XBSTCK01") else AssertionError(place)
+            raise (
+                EngineError("restore_failed", "not noticed")
+                if place == content.rindex(b"XBSTCK01")
+                else AssertionError(place)
+            )
         assert caught.value.code == "restore_failed"
 
 
 def piece(path, content=b""):
     head = b"XBSTCK01\0"
-    data = head + b"P" + struct.pack("<I", len(path)) + path + struct.pack("<QQI", len(content), 0, zlib.crc32(content)) + content
+    data = (
+        head
+        + b"P"
+        + struct.pack("<I", len(path))
+        + path
+        + struct.pack("<QQI", len(content), 0, zlib.crc32(content))
+        + content
+    )
     return data + head + b"E" + struct.pack("<I", len(path)) + path
 
 
@@ -527,8 +605,11 @@ def test_hostile_physical_backups(drills, tmp_path, trace, chain, path):
 
 def test_the_configuration_in_a_backup_is_not_believed(drills, tmp_path, trace, chain, source):
     content = chain[0].read_bytes()
-    evil = b"[mysqld]\ngeneral_log=1\ngeneral_log_file=%s\ninnodb_undo_directory=/tmp\ninnodb_data_file_path=ibdata1:12M:autoextend\n" \
-           b"init_file=/etc/passwd\nport=3306\n[mariabackup]\ntmpdir=/nowhere\n!include %s\n" % (os.fsencode(trace), os.fsencode(trace))
+    evil = (
+        b"[mysqld]\ngeneral_log=1\ngeneral_log_file=%s\ninnodb_undo_directory=/tmp\ninnodb_data_file_path=ibdata1:12M:autoextend\n"
+        b"init_file=/etc/passwd\nport=3306\n[mariabackup]\ntmpdir=/nowhere\n!include %s\n"
+        % (os.fsencode(trace), os.fsencode(trace))
+    )
     start = content.index(b"XBSTCK01\0P" + struct.pack("<I", 13) + b"backup-my.cnf")
     end = content.index(b"XBSTCK01", content.index(b"XBSTCK01\0E", start) + 8)
     file = tmp_path / "evil.xbstream"
@@ -558,14 +639,20 @@ def test_a_backup_in_a_folder(drills, tmp_path, chain):
 
 
 def accounts_and_databases(source):
-    return (source.sql("SELECT user, host FROM mysql.user ORDER BY 1, 2"), source.sql("SHOW DATABASES"),
-            source.sql("SELECT * FROM mysql.db ORDER BY 1, 2, 3"), source.sql("CHECKSUM TABLE shop.customers, shop.`order`, my_other.t"))
+    return (
+        source.sql("SELECT user, host FROM mysql.user ORDER BY 1, 2"),
+        source.sql("SHOW DATABASES"),
+        source.sql("SELECT * FROM mysql.db ORDER BY 1, 2, 3"),
+        source.sql("CHECKSUM TABLE shop.customers, shop.`order`, my_other.t"),
+    )
 
 
 def test_an_existing_server(source, drills, tmp_path):
     before = accounts_and_databases(source)
     engine = drills(login=source.login)
-    path = source.dump(tmp_path / "shop.sql", "--routines", "--triggers", "--events", "--databases", "shop", "--add-drop-database")
+    path = source.dump(
+        tmp_path / "shop.sql", "--routines", "--triggers", "--events", "--databases", "shop", "--add-drop-database"
+    )
     counts = drill(engine, job_of(path))
     assert counts == {("shop", name): rows for name, rows in RESTORED.items()}
     assert engine.query("SELECT COUNT(*) FROM `order`") == [["7"]]
@@ -583,7 +670,7 @@ def test_an_existing_server_is_left_alone(source, drills, tmp_path, trace, name)
         "two databases": "CREATE DATABASE a;\nUSE a;\nCREATE TABLE t (a INT);\nUSE my_other;\nDROP TABLE t;\n",
         "other": "DELETE FROM my_other.t;\n",
         "trigger": "CREATE TABLE t (a INT);\nCREATE DEFINER=`root`@`localhost` TRIGGER x AFTER INSERT ON t FOR EACH ROW DELETE FROM my_other.t;\n"
-                   "INSERT INTO t VALUES (1);\n",
+        "INSERT INTO t VALUES (1);\n",
         "procedure": "CREATE DEFINER=/**/root@localhost PROCEDURE p() DELETE FROM my_other.t;\nCALL p();\n",
         "drop": "DROP TABLE my_other.t;\n",
         "outfile": "SELECT * FROM my_other.t INTO OUTFILE '%s';\n" % trace,
@@ -598,9 +685,11 @@ def test_an_existing_server_is_left_alone(source, drills, tmp_path, trace, name)
 
 
 def test_logins_that_may_less(source, drills, tmp_path):
-    source.sql("CREATE USER narrow@localhost IDENTIFIED BY 'x'; GRANT ALL ON `rbd\\_%`.* TO narrow@localhost;"
-               "CREATE USER wide@localhost IDENTIFIED BY 'x'; GRANT ALL ON *.* TO wide@localhost; REVOKE CREATE USER ON *.* FROM wide@localhost;"
-               "CREATE USER weak@localhost IDENTIFIED BY 'x';")
+    source.sql(
+        "CREATE USER narrow@localhost IDENTIFIED BY 'x'; GRANT ALL ON `rbd\\_%`.* TO narrow@localhost;"
+        "CREATE USER wide@localhost IDENTIFIED BY 'x'; GRANT ALL ON *.* TO wide@localhost; REVOKE CREATE USER ON *.* FROM wide@localhost;"
+        "CREATE USER weak@localhost IDENTIFIED BY 'x';"
+    )
     try:
         path = source.dump(tmp_path / "x.sql", "my_other")
         engine = drills(login=dict(source.login, user="narrow", password="x"))
@@ -645,10 +734,14 @@ def test_what_a_killed_drill_left_on_a_server(source, drills, tmp_path):
         shutil.rmtree(parent)
 
 
-@pytest.mark.parametrize("login,words", [
-    ({"unix_socket": "/" + "x" * 200}, "107 bytes"), ({"host": "127.0.0.1", "port": 99999}, "no port 99999"),
-    ({"host": "127.0.0.1", "port": 1}, "127.0.0.1"),
-])
+@pytest.mark.parametrize(
+    "login,words",
+    [
+        ({"unix_socket": "/" + "x" * 200}, "107 bytes"),
+        ({"host": "127.0.0.1", "port": 99999}, "no port 99999"),
+        ({"host": "127.0.0.1", "port": 1}, "127.0.0.1"),
+    ],
+)
 def test_logins_that_lead_nowhere(drills, login, words):
     engine = drills(login=dict({"user": "x", "password": "y"}, **login))
     engine.choose(unread_job("x", "x", "mysqldump").member)
@@ -675,8 +768,9 @@ def test_no_backup_program_on_the_host(drills, tmp_path, monkeypatch):
     for name in ("mariadbd", "mariadb", "mariadb-install-db"):
         os.symlink(shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin"), tmp_path / name)
     real = engine_module._Programs._first
-    monkeypatch.setattr(engine_module._Programs, "_first",
-                        lambda self, names: None if "mariadb-backup" in names else real(self, names))
+    monkeypatch.setattr(
+        engine_module._Programs, "_first", lambda self, names: None if "mariadb-backup" in names else real(self, names)
+    )
     with pytest.raises(EngineError) as caught:
         drills().choose(unread_job("x", "x", "xbstream").member)
     assert caught.value.code == "no_engine" and "install mariadb-backup" in caught.value.message
@@ -689,7 +783,9 @@ def test_two_drills_at_once(source, drills, tmp_path):
         engine.choose(job_of(path).member)
         # Servers die with the thread that started them.
         engine.start()
-        threads.append(threading.Thread(target=lambda engine=engine: (engine.restore(job_of(path)), found.append(engine.counts()))))
+        threads.append(
+            threading.Thread(target=lambda engine=engine: (engine.restore(job_of(path)), found.append(engine.counts())))
+        )
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -702,7 +798,9 @@ def test_as_an_ordinary_user(source, tmp_path):
     folder = Path(tempfile.mkdtemp(prefix="o"))
     try:
         code = Path(engine_module.__file__).parents[1]
-        shutil.copytree(code, folder.joinpath("ansible_collections", "restorable", "backups", "plugins", "module_utils"))
+        shutil.copytree(
+            code, folder.joinpath("ansible_collections", "restorable", "backups", "plugins", "module_utils")
+        )
         shutil.copy(Path(__file__).with_name("files.py"), folder)
         source.dump(folder / "shop.sql", "shop")
         for path in [folder, *folder.rglob("*")]:
@@ -720,9 +818,14 @@ def test_as_an_ordinary_user(source, tmp_path):
         ) % (str(folder), str(folder / "shop.sql"))
         as_other = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
         # The tests' own Python may lie where only root gets.
-        python = next(path for path in (sys.executable, "/usr/bin/python3")
-                      if subprocess.run([*as_other, path, "-c", ""], stderr=subprocess.DEVNULL, check=False).returncode == 0)
-        done = subprocess.run([*as_other, python, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, cwd="/")
+        python = next(
+            path
+            for path in (sys.executable, "/usr/bin/python3")
+            if subprocess.run([*as_other, path, "-c", ""], stderr=subprocess.DEVNULL, check=False).returncode == 0
+        )
+        done = subprocess.run(
+            [*as_other, python, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, cwd="/"
+        )
         assert done.stdout.decode().strip() == "2000 [['1']]", done.stdout.decode()
     finally:
         shutil.rmtree(folder)
@@ -734,5 +837,6 @@ def test_compressed(source, drills, tmp_path):
     path = tmp_path / "shop.sql.gz"
     path.write_bytes(gzip.compress(plain.read_bytes()))
     from ansible_collections.restorable.backups.plugins.module_utils import _archive
+
     job.path, job.open = None, lambda: _archive.Opened([str(path)], "shop.sql.gz")
     assert drill(drills(), job)[None, "order"] == 7

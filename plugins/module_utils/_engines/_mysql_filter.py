@@ -5,7 +5,7 @@
 # Private to this collection: no promise of stability is made to others.
 """Which statements of a MySQL dump are sent to the scratch server, and as what. No I/O.
 
-This is not what keeps a hostile dump in: the account that restores may do nothing outside of the databases of the drill,
+This is not what keeps a hostile dump in: the account that restores may do nothing outside of the drill's databases,
 and the client takes no commands. The filter lets honest dumps through that such an account could not restore as they
 are (accounts, replication, definers), and refuses what no dump has any business to ask for before the server sees it.
 """
@@ -28,36 +28,67 @@ _NAME = rb"(?:`((?:[^`]|``)*)`|\"((?:[^\"]|\"\")*)\"|([^\s`'\";,()*/]+))"
 _BLANK = rb"(?:\s|/\*(?:M?!\d*)?|\*/)"
 _USE = re.compile(rb"USE\s*" + _NAME, re.I)
 _DATABASE = re.compile(
-    rb"(CREATE|DROP|ALTER)" + _BLANK + rb"+(?:OR" + _BLANK + rb"+REPLACE" + _BLANK + rb"+)?(?:DATABASE|SCHEMA)" + _BLANK
-    + rb"*(?:IF" + _BLANK + rb"+(?:NOT" + _BLANK + rb"+)?EXISTS" + _BLANK + rb"*)?"
-    + rb"(?!(?:DEFAULT|CHARACTER|CHARSET|COLLATE)\b)" + _NAME, re.I
+    rb"(CREATE|DROP|ALTER)"
+    + _BLANK
+    + rb"+(?:OR"
+    + _BLANK
+    + rb"+REPLACE"
+    + _BLANK
+    + rb"+)?(?:DATABASE|SCHEMA)"
+    + _BLANK
+    + rb"*(?:IF"
+    + _BLANK
+    + rb"+(?:NOT"
+    + _BLANK
+    + rb"+)?EXISTS"
+    + _BLANK
+    + rb"*)?"
+    + rb"(?!(?:DEFAULT|CHARACTER|CHARSET|COLLATE)\b)"
+    + _NAME,
+    re.I,
 )
 _ACCOUNT_PART = rb"(?:`(?:[^`]|``)*`|'(?:[^'\\]|''|\\.)*'|\"(?:[^\"\\]|\"\"|\\.)*\"|[\w.$%-]+)"
 _DEFINER = re.compile(
     rb"\A(?:" + _BLANK + rb"|--[^\n]*\n|\#[^\n]*\n|/\*[^!M*][^*]*\*/|(?:CREATE|OR|REPLACE|ALTER)\b"
     rb"|ALGORITHM\s*=\s*\w+)*?DEFINER\s*=\s*("
-    + _ACCOUNT_PART + rb"(?:\s*@\s*" + _ACCOUNT_PART + rb")?(?:\s*\(\s*\))?)", re.I
+    + _ACCOUNT_PART
+    + rb"(?:\s*@\s*"
+    + _ACCOUNT_PART
+    + rb")?(?:\s*\(\s*\))?)",
+    re.I,
 )
 _SOURCE_OF_DEFINER = re.compile(rb"(?:CREATE|ALTER)\b", re.I)
 
 # Left out and listed: dumps hold these for a server that is to become a copy of the old one, which ours is not.
 _LEFT_OUT = (
-    (rb"(?:GRANT|REVOKE)\b|(?:CREATE|ALTER|DROP|RENAME) (?:OR REPLACE )?(?:USER|ROLE)\b|SET (?:PASSWORD|ROLE|DEFAULT ROLE)\b",
-     "accounts and privileges"),
+    (
+        rb"(?:GRANT|REVOKE)\b|(?:CREATE|ALTER|DROP|RENAME) (?:OR REPLACE )?(?:USER|ROLE)\b"
+        rb"|SET (?:PASSWORD|ROLE|DEFAULT ROLE)\b",
+        "accounts and privileges",
+    ),
     (rb"(?:CHANGE|START|STOP|RESET) (?:MASTER|SLAVE|REPLICA|REPLICATION|ALL SLAVES|ALL REPLICAS)\b", "replication"),
     (rb"FLUSH\b", "FLUSH"),
-    (rb"(?:CREATE|ALTER|DROP) (?:OR REPLACE )?(?:TABLESPACE|UNDO TABLESPACE|LOGFILE GROUP|SERVER)\b", "tablespaces and servers"),
+    (
+        rb"(?:CREATE|ALTER|DROP) (?:OR REPLACE )?(?:TABLESPACE|UNDO TABLESPACE|LOGFILE GROUP|SERVER)\b",
+        "tablespaces and servers",
+    ),
     (rb"(?:UN)?INSTALL (?:PLUGIN|SONAME|COMPONENT)\b", "plugins"),
     (rb"CREATE (?:OR REPLACE )?(?:AGGREGATE )?FUNCTION [^(]{0,300}\bRETURNS \w+ SONAME\b", "functions of libraries"),
 )
 _LEFT_OUT = tuple((re.compile(pattern, re.I), label) for pattern, label in _LEFT_OUT)
 # Global settings that dump tools write. No other is left to chance.
 _KNOWN_GLOBALS = re.compile(
-    rb"(?:gtid_purged|gtid_slave_pos|gtid_binlog_state|sql_log_bin|innodb_stats_\w+|general_log|slow_query_log|log_output"
-    rb"|event_scheduler|foreign_key_checks|unique_checks|time_zone|sql_mode|max_allowed_packet)\Z", re.I
+    rb"(?:gtid_purged|gtid_slave_pos|gtid_binlog_state|sql_log_bin|innodb_stats_\w+|general_log|slow_query_log"
+    rb"|log_output"
+    rb"|event_scheduler|foreign_key_checks|unique_checks|time_zone|sql_mode|max_allowed_packet)\Z",
+    re.I,
 )
-_GLOBAL = re.compile(rb"(?:\b(?:GLOBAL|PERSIST|PERSIST_ONLY)\s+|@@(?:GLOBAL|PERSIST|PERSIST_ONLY)\s*\.\s*)`?(\w+)`?\s*:?=", re.I)
-_LOG_BIN = re.compile(rb"(?:\A|,|SET|SESSION|LOCAL|\.)\s*(?:@@)?(?:SESSION\s*\.\s*|LOCAL\s*\.\s*)?`?SQL_LOG_BIN`?\s*:?=", re.I)
+_GLOBAL = re.compile(
+    rb"(?:\b(?:GLOBAL|PERSIST|PERSIST_ONLY)\s+|@@(?:GLOBAL|PERSIST|PERSIST_ONLY)\s*\.\s*)`?(\w+)`?\s*:?=", re.I
+)
+_LOG_BIN = re.compile(
+    rb"(?:\A|,|SET|SESSION|LOCAL|\.)\s*(?:@@)?(?:SESSION\s*\.\s*|LOCAL\s*\.\s*)?`?SQL_LOG_BIN`?\s*:?=", re.I
+)
 _REFUSED = (
     (rb"LOAD\b", "reads a file (LOAD)"),
     (rb"(?:SHUTDOWN|RESTART|KILL|CLONE|BINLOG|PURGE|IMPORT)\b", "is about the server itself"),
@@ -70,8 +101,8 @@ class Filter:
     """Iterable: the bytes for the client.
 
     ``items`` are (kind, bytes, offset) as sql_mysql.statements() gives them, ``command(bytes)`` the statement in a form
-    that can be compared. ``enter(name)`` is called before statements for another database are sent. With ``target``, the
-    one database of an existing server, all statements are for that one, and there is nowhere else to go.
+    that can be compared. ``enter(name, make)`` is called before statements for another database are sent. With
+    ``target``, the one database of an existing server, all statements are for that one, and there is nowhere else to go.
     Afterwards ``left_out`` counts by kind what was not sent, ``databases`` are the names that the dump used, in order.
     """
 
@@ -192,22 +223,28 @@ class Filter:
         """What the user should know, as sentences."""
         found = ["left out of the restore: %s" % text for text in self.listed()]
         if self.definers:
-            found.append("restored as objects of the drill's own account instead of their definers': %d views, triggers, "
-                         "routines and events" % self.definers)
+            found.append(
+                "restored as objects of the drill's own account instead of their definers': %d views, triggers, "
+                "routines and events" % self.definers
+            )
         return found
 
 
 def unsafe(why, command, offset):
     shown = re.sub(r"[\x00-\x1f\x7f]+", " ", command[:80].decode("utf-8", "replace"))
-    return EngineError("unsafe", "the dump was not restored any further: a statement at byte %d %s: %s" % (offset, why, shown),
-                       offset=offset)
+    return EngineError(
+        "unsafe",
+        "the dump was not restored any further: a statement at byte %d %s: %s" % (offset, why, shown),
+        offset=offset,
+    )
 
 
 def several_databases(names, offset=None):
     return EngineError(
         "unsupported",
         "the dump holds several databases (%s, ...), and on an existing server there is one scratch database only: "
-        "leave login_* away to restore it into a server of its own" % ", ".join(names[:3]), offset=offset,
+        "leave login_* away to restore it into a server of its own" % ", ".join(names[:3]),
+        offset=offset,
     )
 
 

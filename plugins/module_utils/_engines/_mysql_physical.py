@@ -40,7 +40,7 @@ _BELIEVED = {
     "innodb_log_files_in_group": r"\d{1,3}",
     "innodb_log_block_size": r"\d{3,6}",
     "innodb_data_file_path": r"[\w.-]{1,64}:\d{1,12}[KMG]?(?::autoextend)?(?::max:\d{1,12}[KMG]?)?"
-                             r"(?:;[\w.-]{1,64}:\d{1,12}[KMG]?(?::autoextend)?(?::max:\d{1,12}[KMG]?)?){0,20}",
+    r"(?:;[\w.-]{1,64}:\d{1,12}[KMG]?(?::autoextend)?(?::max:\d{1,12}[KMG]?)?){0,20}",
     "innodb_undo_directory": r"\./?",
     "lower_case_table_names": r"[01]",
 }
@@ -51,14 +51,16 @@ _PACKED = {".qp": ("qpress", "qpress"), ".zst": ("zstd", "zstd"), ".lz4": ("lz4"
 
 
 def checked_pieces(stream):
-    """The bytes of an xbstream, after a look at each path in it. Raises EngineError unsafe, or Damaged for a stream that
+    """The bytes of an xbstream, after a look at each path in it. Raises EngineError, or Damaged for a stream that
     is cut off or no xbstream."""
     while not stream.at_end():
         start = stream.offset
         head = stream.read(14)
         magic, _flags, kind, length = struct.unpack("<8sB1sI", head)
         if magic != _MAGIC or not 0 < length < _MAX_PATH:
-            raise EngineError("restore_failed", "the stream is damaged at byte %d: here should begin a piece of a file" % start)
+            raise EngineError(
+                "restore_failed", "the stream is damaged at byte %d: here should begin a piece of a file" % start
+            )
         path = stream.read(length)
         _check_path(path, start)
         yield head + path
@@ -69,7 +71,9 @@ def checked_pieces(stream):
             count = stream.read(4)
             (holes,) = struct.unpack("<I", count)
             if holes > _MAX_SPARSE:
-                raise EngineError("restore_failed", "the stream is damaged at byte %d: a map of %d holes" % (start, holes))
+                raise EngineError(
+                    "restore_failed", "the stream is damaged at byte %d: a map of %d holes" % (start, holes)
+                )
             yield count
         numbers = stream.read(20)
         yield numbers
@@ -77,7 +81,10 @@ def checked_pieces(stream):
         while left:
             piece = stream.chunk(min(left, 1 << 20))
             if not piece:
-                raise EngineError("restore_failed", "the stream ends %d bytes too early, in %s" % (left, path.decode("utf-8", "replace")))
+                raise EngineError(
+                    "restore_failed",
+                    "the stream ends %d bytes too early, in %s" % (left, path.decode("utf-8", "replace")),
+                )
             left -= len(piece)
             yield piece
 
@@ -85,15 +92,22 @@ def checked_pieces(stream):
 def _check_path(path, offset):
     name = path.decode("utf-8", "replace")
     if path.startswith(b"/") or b".." in path.split(b"/") or b"\0" in path:
-        raise EngineError("unsafe", "the backup was not unpacked any further: at byte %d it writes outside of its folder: %s"
-                          % (offset, ascii(name)), offset=offset)
+        raise EngineError(
+            "unsafe",
+            "the backup was not unpacked any further: at byte %d it writes outside of its folder: %s"
+            % (offset, ascii(name)),
+            offset=offset,
+        )
     if os.path.basename(name).endswith(".isl"):
         raise elsewhere(name)
 
 
 def elsewhere(name):
-    return EngineError("unsafe", "the backup holds a tablespace that lies outside of the data folder (%s): such backups are "
-                       "not restored into a scratch server" % ascii(name))
+    return EngineError(
+        "unsafe",
+        "the backup holds a tablespace that lies outside of the data folder (%s): such backups are "
+        "not restored into a scratch server" % ascii(name),
+    )
 
 
 def look_over(folder):
@@ -104,7 +118,9 @@ def look_over(folder):
             path = os.path.join(place, name)
             mode = os.lstat(path).st_mode
             if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-                raise EngineError("unsafe", "the backup holds something that is no file: %s" % os.path.relpath(path, folder))
+                raise EngineError(
+                    "unsafe", "the backup holds something that is no file: %s" % os.path.relpath(path, folder)
+                )
             if name.endswith(".isl"):
                 raise elsewhere(os.path.relpath(path, folder))
             if name.endswith(".xbcrypt"):
@@ -121,9 +137,14 @@ def unpack_files(scratch, packed, backup_program, folder, find):
         program, package = _PACKED[suffix]
         path = find(program)
         if path is None:
-            raise EngineError("no_engine", "the files in the backup are packed with %s: install the package %s" % (program, package))
+            raise EngineError(
+                "no_engine", "the files in the backup are packed with %s: install the package %s" % (program, package)
+            )
         if program == "qpress":
-            run_backup(scratch, [backup_program, "--no-defaults", "--decompress", "--remove-original", "--target-dir=" + folder])
+            run_backup(
+                scratch,
+                [backup_program, "--no-defaults", "--decompress", "--remove-original", "--target-dir=" + folder],
+            )
             continue
         for start in range(0, len(paths), 100):
             words = ["-d", "-q", "--rm"] + (["-m"] if program == "lz4" else [])
@@ -139,10 +160,13 @@ def run_backup(scratch, argv, timeout=None):
         try:
             scratch.run(shell + argv, timeout=timeout, stdout=stream)
         except EngineError as error:
-            raise EngineError(error.code, "%s failed: %s" % (os.path.basename(argv[0]), _last_lines(log) or error.message))
+            raise EngineError(
+                error.code, "%s failed: %s" % (os.path.basename(argv[0]), _last_lines(log) or error.message)
+            )
     if not _last_lines(log, 1).rstrip().endswith(DONE):
-        raise EngineError("restore_failed", "%s did not say '%s' at its end: %s" % (
-            os.path.basename(argv[0]), DONE, _last_lines(log)))
+        raise EngineError(
+            "restore_failed", "%s did not say '%s' at its end: %s" % (os.path.basename(argv[0]), DONE, _last_lines(log))
+        )
 
 
 def _last_lines(path, count=8):
@@ -181,27 +205,38 @@ def check_chain(backups):
     if first.incremental:
         raise EngineError(
             "bad_option",
-            "%s is an incremental backup, from log position %d on: parents must name the backups it builds on, the full one "
-            "first" % (first.label, first.from_lsn), option="parents")
+            "%s is an incremental backup, from log position %d on: parents must name the backups it builds on, the full "
+            "one first" % (first.label, first.from_lsn),
+            option="parents",
+        )
     for before, after in zip(backups, backups[1:]):
         if not after.incremental:
-            raise EngineError("bad_option", "parents: %s is a full backup; only the first of a chain is" % after.label, option="parents")
+            raise EngineError(
+                "bad_option",
+                "parents: %s is a full backup; only the first of a chain is" % after.label,
+                option="parents",
+            )
         if after.from_lsn != before.to_lsn:
             raise EngineError(
                 "bad_option",
                 "parents: %s begins at log position %d, but %s ends at %d: one is missing or they are in another order"
-                % (after.label, after.from_lsn, before.label, before.to_lsn), option="parents")
+                % (after.label, after.from_lsn, before.label, before.to_lsn),
+                option="parents",
+            )
 
 
 def believe_little(scratch, folder):
-    """Replace the backup's configuration by the part of it that can do no harm; that part, as options for the server."""
+    """Replace the backup's configuration by the part that can do no harm; that part, as options for the server."""
     path = os.path.join(folder, CONFIGURATION)
     given, believed = _pairs(path), {}
     for key, value in given:
         key = key.replace("-", "_").lower()
         if key.startswith("plugin") and value:
-            raise EngineError("unsupported", "the server that was backed up needs a plugin for its tables (%s), and keys that "
-                              "are not in the backup" % ascii(value[:60]))
+            raise EngineError(
+                "unsupported",
+                "the server that was backed up needs a plugin for its tables (%s), and keys that "
+                "are not in the backup" % ascii(value[:60]),
+            )
         allowed = _BELIEVED.get(key)
         if allowed and re.match(allowed + r"\Z", value):
             believed[key] = value

@@ -28,8 +28,19 @@ _LONG = frozenset(("tinyblob", "blob", "mediumblob", "longblob"))
 _LONG_WORDS = frozenset(("tinytext", "text", "mediumtext", "longtext", "json"))
 _BYTES = frozenset(("binary", "varbinary", "bit", "vector"))
 _WORDS = frozenset(("char", "varchar", "enum", "set"))
-_SHAPES = frozenset(("geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon",
-                     "geometrycollection", "geomcollection"))
+_SHAPES = frozenset(
+    (
+        "geometry",
+        "point",
+        "linestring",
+        "polygon",
+        "multipoint",
+        "multilinestring",
+        "multipolygon",
+        "geometrycollection",
+        "geomcollection",
+    )
+)
 
 
 def name(text):
@@ -56,19 +67,25 @@ def read_only(sql):
     stripped = sql.strip().rstrip(";").strip()
     bare = _PLAIN_COMMENT.sub(" ", _QUOTED.sub("''", stripped)).strip()
     if not _READING.match(bare):
-        raise EngineError("query_failed", "a query begins with SELECT, WITH, VALUES, TABLE or SHOW, and reads only: %s" % sql[:200])
+        raise EngineError(
+            "query_failed", "a query begins with SELECT, WITH, VALUES, TABLE or SHOW, and reads only: %s" % sql[:200]
+        )
     if _WRITING.search(bare):
         raise EngineError("query_failed", "a query neither reads nor writes files of the server: %s" % sql[:200])
     # A prepared statement is one statement: what follows a semicolon is an error there.
     return "%sSET @query = %s;\nSTART TRANSACTION READ ONLY;\nPREPARE q FROM @query;\nEXECUTE q;\n" % (
-        SESSION.replace("sql_mode = '', ", ""), literal(stripped))
+        SESSION.replace("sql_mode = '', ", ""),
+        literal(stripped),
+    )
 
 
 def rows_of(xml):
     """Rows as lists of texts, None for NULL, of what the client wrote with --xml."""
     return [
-        [None if field.group(1) is None else _ENTITY.sub(lambda found: _CHARACTERS[found.group(1)], field.group(1))
-         for field in _FIELD.finditer(row)]
+        [
+            None if field.group(1) is None else _ENTITY.sub(lambda found: _CHARACTERS[found.group(1)], field.group(1))
+            for field in _FIELD.finditer(row)
+        ]
         for row in _ROW.findall(xml)
     ]
 
@@ -76,13 +93,16 @@ def rows_of(xml):
 def checksum(database, table, columns):
     """The query for a table's checksum: a sum over its rows, so that their order plays no part.
 
-    ``columns`` are (name, data type). Numbers and times have one text on all versions; characters count as the bytes of one
-    encoding, so that neither a character set of the connection or the table nor a collation plays a part.
+    ``columns`` are (name, data type). Numbers and times have one text on all versions; characters count as the bytes of
+    one encoding, so that neither a character set of the connection or the table nor a collation plays a part.
     """
     parts = [_as_text(name(column), kind.lower()) for column, kind in sorted(columns)]
     digest = "MD5(CONCAT_WS(',', %s))" % ", ".join(parts)
     return "SELECT COUNT(*), COALESCE(SUM(CAST(CONV(LEFT(%s, 16), 16, 10) AS UNSIGNED)), 0) FROM %s.%s;\n" % (
-        digest, name(database), name(table))
+        digest,
+        name(database),
+        name(table),
+    )
 
 
 def _as_text(column, kind):
@@ -103,5 +123,7 @@ def _as_text(column, kind):
 
 def option_value(text):
     """A value in an option file."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
+    escaped = (
+        text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
+    )
     return '"%s"' % escaped

@@ -41,7 +41,7 @@ from . import _mysql_filter as dump_filter
 from . import _mysql_physical as physical
 from . import _mysql_sql as sql_text
 from ._base import Engine, EngineError, Installation, find_installations, new_database_name, new_password, path_folders
-from ._scratch import PREFIX, Scratch, tail
+from ._scratch import Scratch, tail
 
 LOGICAL = frozenset(("mysqldump",))
 PHYSICAL = frozenset(("xbstream", "xtrabackup-folder"))
@@ -58,8 +58,16 @@ _BACKUP_PACKAGES = {
     "mysql": "install percona-xtrabackup-80 or the series of the server",
 }
 _MORE_FOLDERS = (
-    "/usr/libexec", "/usr/local/libexec", "/usr/local/mysql/bin", "/usr/local/mariadb/bin", "/opt/mysql*/bin",
-    "/usr/local/mysql*/bin", "/usr/local/mariadb*/bin", "/opt/mariadb*/bin", "/opt/rh/*/root/usr/libexec", "/opt/rh/*/root/usr/bin",
+    "/usr/libexec",
+    "/usr/local/libexec",
+    "/usr/local/mysql/bin",
+    "/usr/local/mariadb/bin",
+    "/opt/mysql*/bin",
+    "/usr/local/mysql*/bin",
+    "/usr/local/mariadb*/bin",
+    "/opt/mariadb*/bin",
+    "/opt/rh/*/root/usr/libexec",
+    "/opt/rh/*/root/usr/bin",
 )
 _VERSION = re.compile(r"(?:\b|5\.5\.5-)(\d+)\.(\d+)\.(\d+)")
 # MariaDB has MySQL 8's collations from here on.
@@ -68,8 +76,10 @@ _NEW_COLLATIONS = (11, 4, 5)
 # Denials: the dump asked for what the account of a restore may not do.
 _DENIED = frozenset((1044, 1045, 1142, 1143, 1227, 1290, 1370, 1410, 3948, 4166))
 _FULL = re.compile(r"ERROR (?:1021|1114) |No space left on device|\(28\b|[Dd]isk (?:is )?full")
-_NO_SPACE = re.compile(r"[Dd]isk is full|[Dd]isk full|waiting for someone to free|No space left on device|OS error 28\b|Errcode: 28\b"
-                       r"|with error 28\b|error number is 28\b|Error number 28\b|[Ee]rrno: 28\b")
+_NO_SPACE = re.compile(
+    r"[Dd]isk is full|[Dd]isk full|waiting for someone to free|No space left on device|OS error 28\b|Errcode: 28\b"
+    r"|with error 28\b|error number is 28\b|Error number 28\b|[Ee]rrno: 28\b"
+)
 _NOTHING_FREE = 1 << 20
 _ERROR_LINE = re.compile(r"^ERROR (\d+) \(\w+\).*|^ERROR at line.*|^ERROR.*", re.M)
 _GONE = (2002, 2006, 2013, 2055, 1053, 1927)
@@ -106,8 +116,10 @@ class MysqlEngine(Engine):
     def choose(self, member):
         self._physical = member.format in PHYSICAL
         if self._physical and self.login:
-            raise EngineError("unsupported", "a physical backup (%s) is restored into a server of its own only: leave login_* away"
-                              % member.format)
+            raise EngineError(
+                "unsupported",
+                "a physical backup (%s) is restored into a server of its own only: leave login_* away" % member.format,
+            )
         if self.login:
             self._programs = _Programs.client_only(self.bin_dir)
             return {"server_version": None, "bin_dir": os.path.dirname(self._programs.client), "warnings": []}
@@ -128,7 +140,9 @@ class MysqlEngine(Engine):
 
     def start(self):
         if self.login:
-            self.sweep_databases(self.scratch, {"bin_dir": self.bin_dir}, self.login, os.path.dirname(self.scratch.path))
+            self.sweep_databases(
+                self.scratch, {"bin_dir": self.bin_dir}, self.login, os.path.dirname(self.scratch.path)
+            )
             self._open_login()
         elif not self._physical:
             folder = self.scratch.folder("data")
@@ -143,8 +157,16 @@ class MysqlEngine(Engine):
             argv = [programs.server, *shared, "--initialize-insecure", "--tmpdir=" + self.scratch.folder("tmp")]
             argv += ["--user=root"] if self._is_root() else []
         else:
-            argv = [programs.need_installer(), *shared, "--auth-root-authentication-method=normal", "--skip-test-db",
-                    "--skip-name-resolve", "--innodb-log-file-size=8M", "--innodb-doublewrite=0", "--loose-aria-log-file-size=8M"]
+            argv = [
+                programs.need_installer(),
+                *shared,
+                "--auth-root-authentication-method=normal",
+                "--skip-test-db",
+                "--skip-name-resolve",
+                "--innodb-log-file-size=8M",
+                "--innodb-doublewrite=0",
+                "--loose-aria-log-file-size=8M",
+            ]
             argv += ["--user=root"] if self._is_root() else []
         try:
             self.scratch.run(argv, timeout=_START_SECONDS * 2, failure="start_failed")
@@ -157,23 +179,43 @@ class MysqlEngine(Engine):
         self.scratch.folder("s")
         init = self.scratch.write("init.sql", _first_statements(self.installation.flavour, admin, password))
         memory = max(64, self.memory_mb)
-        argv = [
-            self._programs.server, "--no-defaults", "--datadir=" + folder, "--socket=" + socket,
-            "--pid-file=" + os.path.join(self.scratch.path, "s", "pid"), "--tmpdir=" + self.scratch.folder("tmp"),
-            "--init-file=" + init, "--skip-networking", "--skip-name-resolve",
-            # Nothing to load, nowhere to write to, no links to follow.
-            "--plugin-dir=" + self.scratch.folder("plugins"), "--secure-file-priv=" + self.scratch.folder("files"),
-            "--local-infile=0", "--event-scheduler=OFF", "--loose-feedback=OFF", "--skip-log-bin",
-            "--log-bin-trust-function-creators=1", "--max-allowed-packet=" + _SQL_LIMIT,
-            # What is lost in a crash is made anew.
-            "--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0", "--loose-innodb-flush-neighbors=0",
-            "--loose-innodb-buffer-pool-dump-at-shutdown=0", "--loose-innodb-buffer-pool-load-at-startup=0",
-            "--innodb-buffer-pool-size=%dM" % (memory // 2), "--key-buffer-size=%dM" % (memory // 16),
-            "--loose-aria-pagecache-buffer-size=%dM" % (memory // 16), "--max-connections=%d" % (self.jobs + 16),
-            "--performance-schema=OFF",
-            # For tables that do not say theirs: one that loses no character.
-            "--character-set-server=utf8mb4",
-        ] + self._basedir() + more
+        argv = (
+            [
+                self._programs.server,
+                "--no-defaults",
+                "--datadir=" + folder,
+                "--socket=" + socket,
+                "--pid-file=" + os.path.join(self.scratch.path, "s", "pid"),
+                "--tmpdir=" + self.scratch.folder("tmp"),
+                "--init-file=" + init,
+                "--skip-networking",
+                "--skip-name-resolve",
+                # Nothing to load, nowhere to write to, no links to follow.
+                "--plugin-dir=" + self.scratch.folder("plugins"),
+                "--secure-file-priv=" + self.scratch.folder("files"),
+                "--local-infile=0",
+                "--event-scheduler=OFF",
+                "--loose-feedback=OFF",
+                "--skip-log-bin",
+                "--log-bin-trust-function-creators=1",
+                "--max-allowed-packet=" + _SQL_LIMIT,
+                # What is lost in a crash is made anew.
+                "--innodb-flush-log-at-trx-commit=0",
+                "--innodb-doublewrite=0",
+                "--loose-innodb-flush-neighbors=0",
+                "--loose-innodb-buffer-pool-dump-at-shutdown=0",
+                "--loose-innodb-buffer-pool-load-at-startup=0",
+                "--innodb-buffer-pool-size=%dM" % (memory // 2),
+                "--key-buffer-size=%dM" % (memory // 16),
+                "--loose-aria-pagecache-buffer-size=%dM" % (memory // 16),
+                "--max-connections=%d" % (self.jobs + 16),
+                "--performance-schema=OFF",
+                # For tables that do not say theirs: one that loses no character.
+                "--character-set-server=utf8mb4",
+            ]
+            + self._basedir()
+            + more
+        )
         # MySQL 8 follows no links, and warns of the option.
         argv.append("--skip-symbolic-links" if self.installation.flavour == "mariadb" else "--loose-mysqlx=0")
         if self._is_root():
@@ -188,17 +230,23 @@ class MysqlEngine(Engine):
         deadline = time.monotonic() + _START_SECONDS
         while True:
             if self._process.poll() is not None:
-                raise EngineError("no_space" if _FULL.search(self._log()) else "start_failed",
-                                  "the scratch server ended while it started: %s" % self._log())
+                raise EngineError(
+                    "no_space" if _FULL.search(self._log()) else "start_failed",
+                    "the scratch server ended while it started: %s" % self._log(),
+                )
             if os.path.exists(socket):
                 try:
                     self._admin.ask("SELECT 1;")
                     return
                 except EngineError as error:
                     if time.monotonic() > deadline:
-                        raise EngineError("start_failed", "the scratch server does not answer: %s\n%s" % (error.message, self._log()))
+                        raise EngineError(
+                            "start_failed", "the scratch server does not answer: %s\n%s" % (error.message, self._log())
+                        )
             elif time.monotonic() > deadline:
-                raise EngineError("start_failed", "the scratch server did not start within %d s: %s" % (_START_SECONDS, self._log()))
+                raise EngineError(
+                    "start_failed", "the scratch server did not start within %d s: %s" % (_START_SECONDS, self._log())
+                )
             time.sleep(0.02)
 
     def _disk_is_full(self):
@@ -226,14 +274,19 @@ class MysqlEngine(Engine):
         return ["--basedir=" + base] if unusual and any(os.path.isdir(folder) for folder in share) else []
 
     def _client(self, name, place, program=None):
-        values = ["%s=%s" % (key, sql_text.option_value(str(value))) for key, value in sorted(place.items()) if value not in (None, "")]
+        values = [
+            "%s=%s" % (key, sql_text.option_value(str(value)))
+            for key, value in sorted(place.items())
+            if value not in (None, "")
+        ]
         path = self.scratch.write(name + ".cnf", "[client]\n" + "".join(line + "\n" for line in values))
         return Client(self.scratch, program or self._programs.client, path, self.timeout)
 
     def _make_user(self, place):
         password = new_password() + "-Aa1"
-        self._admin.ask("CREATE USER %s@%s IDENTIFIED BY '%s';" % (
-            _string(self._user_name), _string(self._user_host), password))
+        self._admin.ask(
+            "CREATE USER %s@%s IDENTIFIED BY '%s';" % (_string(self._user_name), _string(self._user_host), password)
+        )
         self._user = self._client("user", dict(place, user=self._user_name, password=password))
 
     def _account(self):
@@ -277,9 +330,11 @@ class MysqlEngine(Engine):
         if wide:
             raise EngineError(
                 "bad_option",
-                "login_user may not make an account for the restore (%s), and can itself reach other databases, which a dump must "
-                "not: grant it CREATE USER and GRANT OPTION, or nothing but ALL PRIVILEGES ON `rbd\\_%%`.*" % error.message,
-                option="login_user")
+                "login_user may not make an account for the restore (%s), and can itself reach other databases, which a dump "
+                "must not: grant it CREATE USER and GRANT OPTION, or nothing but ALL PRIVILEGES ON `rbd\\_%%`.*"
+                % error.message,
+                option="login_user",
+            )
         self._user = self._admin
         self.notes.append("restored by login_user itself, which may make no other account")
 
@@ -318,13 +373,20 @@ class MysqlEngine(Engine):
         target = self._scratch_database if self.login else None
         with closing(job.open()) as stream:
             sent = dump_filter.Filter(sql_mysql.statements(stream), sql_mysql.command, self._enter, target)
-            watch = _SpaceWatch(os.path.join(self.scratch.path, "server.log"), self._out_of_space) if self._process else None
+            watch = (
+                _SpaceWatch(os.path.join(self.scratch.path, "server.log"), self._out_of_space)
+                if self._process
+                else None
+            )
             try:
                 self._user.feed(sent, self._scratch_database)
             except Damaged as error:
                 where = "" if error.offset is None else " (at byte %d)" % error.offset
-                raise EngineError("unsafe" if error.code.startswith("unsafe") else "restore_failed",
-                                  "the dump was not restored any further%s: %s" % (where, error.message), offset=error.offset)
+                raise EngineError(
+                    "unsafe" if error.code.startswith("unsafe") else "restore_failed",
+                    "the dump was not restored any further%s: %s" % (where, error.message),
+                    offset=error.offset,
+                )
             except EngineError as error:
                 raise self._explained(error)
             finally:
@@ -369,8 +431,11 @@ class MysqlEngine(Engine):
         if number == 1273 and "0900" in error.message:
             return EngineError("engine_too_old", "%s (%s)" % (_COLLATION_SENTENCE, error.message))
         if number == 1419:
-            return EngineError("unsupported", "the existing server lets only SUPER make triggers and functions while it writes a "
-                               "binary log: set its log_bin_trust_function_creators, or leave login_* away (%s)" % error.message)
+            return EngineError(
+                "unsupported",
+                "the existing server lets only SUPER make triggers and functions while it writes a "
+                "binary log: set its log_bin_trust_function_creators, or leave login_* away (%s)" % error.message,
+            )
         return error
 
     # -- physical backups -----------------------------------------------------------------------------------------
@@ -389,7 +454,12 @@ class MysqlEngine(Engine):
         data = backups[0].folder
         apply_only = self.installation.flavour == "mysql"
         for number, backup in enumerate(backups):
-            argv = [self._programs.need_backup(), "--prepare", "--target-dir=" + data, "--use-memory=%dM" % max(64, self.memory_mb // 2)]
+            argv = [
+                self._programs.need_backup(),
+                "--prepare",
+                "--target-dir=" + data,
+                "--use-memory=%dM" % max(64, self.memory_mb // 2),
+            ]
             argv += ["--incremental-dir=" + backup.folder] if number else []
             argv += ["--apply-log-only"] if apply_only and number < len(backups) - 1 else []
             physical.run_backup(self.scratch, argv, self.timeout)
@@ -404,10 +474,15 @@ class MysqlEngine(Engine):
         else:
             with closing(job.open()) as stream:
                 try:
-                    self.scratch.run([self._programs.need_unpack(), "-x", "-C", folder], feed=physical.checked_pieces(stream),
-                                     timeout=self.timeout)
+                    self.scratch.run(
+                        [self._programs.need_unpack(), "-x", "-C", folder],
+                        feed=physical.checked_pieces(stream),
+                        timeout=self.timeout,
+                    )
                 except Damaged as error:
-                    raise EngineError("restore_failed", "%s: %s" % (job.member.name, error.message), offset=error.offset)
+                    raise EngineError(
+                        "restore_failed", "%s: %s" % (job.member.name, error.message), offset=error.offset
+                    )
         packed = physical.look_over(folder)
         if packed:
             physical.unpack_files(self.scratch, packed, self._programs.need_backup(), folder, self._programs.find)
@@ -422,20 +497,30 @@ class MysqlEngine(Engine):
         rows = self._admin.ask("SELECT HEX(schema_name) FROM information_schema.schemata;", failure="restore_failed")
         names = [sql_text.unhex(row[0]) for row in rows]
         self._names = {name: name for name in names if name.lower() not in dump_filter.SYSTEM_DATABASES}
-        script = ["GRANT SELECT, EXECUTE, SHOW VIEW ON %s.* TO %s;" % (sql_text.pattern(name), self._account()) for name in self._names]
+        script = [
+            "GRANT SELECT, EXECUTE, SHOW VIEW ON %s.* TO %s;" % (sql_text.pattern(name), self._account())
+            for name in self._names
+        ]
         if script:
             self._admin.ask("\n".join(script), failure="restore_failed")
         definers = self._admin.ask(
             "SELECT HEX(definer) FROM information_schema.views WHERE table_schema NOT IN ('sys', 'mysql') "
             "UNION SELECT HEX(definer) FROM information_schema.routines WHERE routine_schema NOT IN ('sys', 'mysql');",
-            failure="restore_failed")
+            failure="restore_failed",
+        )
         for (definer,) in definers:
             user, _at, host = sql_text.unhex(definer).rpartition("@")
             account = "%s@%s" % (_string(user), _string(host))
-            self._admin.ask("\n".join(
-                ["CREATE USER IF NOT EXISTS %s IDENTIFIED BY '%s' ACCOUNT LOCK;" % (account, new_password())]
-                + ["GRANT SELECT, EXECUTE, SHOW VIEW ON %s.* TO %s;" % (sql_text.pattern(name), account) for name in self._names]
-            ), failure="restore_failed")
+            self._admin.ask(
+                "\n".join(
+                    ["CREATE USER IF NOT EXISTS %s IDENTIFIED BY '%s' ACCOUNT LOCK;" % (account, new_password())]
+                    + [
+                        "GRANT SELECT, EXECUTE, SHOW VIEW ON %s.* TO %s;" % (sql_text.pattern(name), account)
+                        for name in self._names
+                    ]
+                ),
+                failure="restore_failed",
+            )
 
     # -- asserting ------------------------------------------------------------------------------------------------
 
@@ -466,14 +551,17 @@ class MysqlEngine(Engine):
             raise error
 
     def _real(self, database):
-        """The database on the server that counts() calls so. None: the one without a name, or the only one with tables."""
+        """The database that counts() calls so. None: the one without a name, or the only one with tables."""
         if database is None:
             return self._usual()
         for real, named in self._names.items():
             if named == database:
                 return real
-        raise EngineError("query_failed", "there is no database %s in the restored backup; there are: %s" % (
-            database, ", ".join(sorted(name for name in self._names.values() if name)) or "none that have a name"))
+        raise EngineError(
+            "query_failed",
+            "there is no database %s in the restored backup; there are: %s"
+            % (database, ", ".join(sorted(name for name in self._names.values() if name)) or "none that have a name"),
+        )
 
     def _usual(self):
         named = [real for real in self._names if real != self._scratch_database]
@@ -502,8 +590,11 @@ class MysqlEngine(Engine):
             try:
                 _drop_scratch(self._admin, name)
             except EngineError as error:
-                raise EngineError(error.code, "the scratch database %s could not be dropped, which the next drill on this server will "
-                                  "try again: %s" % (name, error.message))
+                raise EngineError(
+                    error.code,
+                    "the scratch database %s could not be dropped, which the next drill on this server will "
+                    "try again: %s" % (name, error.message),
+                )
             self.scratch.forget_database(name)
 
     @classmethod
@@ -518,7 +609,11 @@ class MysqlEngine(Engine):
         for path, marker in Scratch.dead(parent):
             for note in marker["databases"]:
                 name = str(note.get("name"))
-                if note.get("engine") != cls.name or any(note.get(key) != place[key] for key in place) or not _is_ours(name):
+                if (
+                    note.get("engine") != cls.name
+                    or any(note.get(key) != place[key] for key in place)
+                    or not _is_ours(name)
+                ):
                     continue
                 client = _login_client(scratch, settings, login, "sweep")
                 _drop_scratch(client, name)
@@ -533,8 +628,15 @@ class Client:
     def __init__(self, scratch, program, options, timeout=None):
         self.scratch, self.timeout = scratch, timeout
         self._program = program
-        self._argv = [program, "--defaults-file=" + options, "--batch", "--default-character-set=utf8mb4",
-                      "--max-allowed-packet=" + _SQL_LIMIT, "--local-infile=0", "--no-auto-rehash"]
+        self._argv = [
+            program,
+            "--defaults-file=" + options,
+            "--batch",
+            "--default-character-set=utf8mb4",
+            "--max-allowed-packet=" + _SQL_LIMIT,
+            "--local-infile=0",
+            "--no-auto-rehash",
+        ]
 
     def ask(self, script, database=None, failure="query_failed"):
         """Run statements of our own; rows as lists of texts."""
@@ -571,11 +673,16 @@ class Client:
         tables = self.ask(
             "SELECT HEX(table_schema), HEX(table_name) FROM information_schema.tables WHERE table_type IN "
             "('BASE TABLE', 'SYSTEM VERSIONED', 'SEQUENCE') AND table_schema IN (%s) ORDER BY data_length DESC;"
-            % ", ".join(sql_text.literal(name) for name in names))
+            % ", ".join(sql_text.literal(name) for name in names)
+        )
         tables = [(sql_text.unhex(database), sql_text.unhex(table)) for database, table in tables]
         scripts = ["" for _each in range(min(jobs, len(tables)))]
         for number, (database, table) in enumerate(tables):
-            scripts[number % len(scripts)] += "SELECT %d, COUNT(*) FROM %s.%s;\n" % (number, sql_text.name(database), sql_text.name(table))
+            scripts[number % len(scripts)] += "SELECT %d, COUNT(*) FROM %s.%s;\n" % (
+                number,
+                sql_text.name(database),
+                sql_text.name(table),
+            )
         found = {}
         with ThreadPoolExecutor(max(1, len(scripts))) as pool:
             for rows in pool.map(self.ask, scripts):
@@ -586,9 +693,11 @@ class Client:
 
     def checksum(self, database, table):
         columns = self.ask(
-            "SELECT HEX(column_name), data_type FROM information_schema.columns WHERE table_schema = %s AND table_name = %s AND "
+            "SELECT HEX(column_name), data_type FROM information_schema.columns "
+            "WHERE table_schema = %s AND table_name = %s AND "
             "COALESCE(generation_expression, '') NOT IN ('ROW START', 'ROW END');"
-            % (sql_text.literal(database), sql_text.literal(table)))
+            % (sql_text.literal(database), sql_text.literal(table))
+        )
         if not columns:
             raise EngineError("query_failed", "there is no table %s in database %s" % (table, database))
         columns = [(sql_text.unhex(column), kind) for column, kind in columns]
@@ -641,39 +750,61 @@ class _Programs:
         if chosen:
             self._folders = _neighbours(os.path.expanduser(chosen)) + self._folders
         self._folders += folders()
-        self.server = next((path for path in (os.path.join(installation.bin_dir, name) for name in _SERVERS)
-                            if os.access(path, os.X_OK)), None) if installation else None
+        self.server = (
+            next(
+                (
+                    path
+                    for path in (os.path.join(installation.bin_dir, name) for name in _SERVERS)
+                    if os.access(path, os.X_OK)
+                ),
+                None,
+            )
+            if installation
+            else None
+        )
         self.client = self._first(sum((_CLIENTS[flavour] for flavour in self._flavours), ()))
 
     @classmethod
     def client_only(cls, chosen):
         programs = cls(None, chosen)
         if programs.client is None:
-            raise EngineError("no_engine", "no client (mariadb or mysql) on this host: install mariadb-client (Debian, Ubuntu), "
-                              "mariadb (Fedora), or name its folder in bin_dir")
+            raise EngineError(
+                "no_engine",
+                "no client (mariadb or mysql) on this host: install mariadb-client (Debian, Ubuntu), "
+                "mariadb (Fedora), or name its folder in bin_dir",
+            )
         return programs
 
     def find(self, name):
         return self._first((name,))
 
     def need_client(self):
-        return self.client or self._missing("client", _CLIENTS[self.installation.flavour], "install mariadb-client (Debian, Ubuntu), "
-                                            "mariadb (Fedora), or mysql-client")
+        return self.client or self._missing(
+            "client",
+            _CLIENTS[self.installation.flavour],
+            "install mariadb-client (Debian, Ubuntu), " "mariadb (Fedora), or mysql-client",
+        )
 
     def need_installer(self):
         return self._first(_INSTALLERS) or self._missing("program for new data folders", _INSTALLERS, _PACKAGES)
 
     def need_backup(self):
         flavour = self.installation.flavour
-        return self._first(_BACKUP[flavour]) or self._missing("backup program", _BACKUP[flavour], _BACKUP_PACKAGES[flavour])
+        return self._first(_BACKUP[flavour]) or self._missing(
+            "backup program", _BACKUP[flavour], _BACKUP_PACKAGES[flavour]
+        )
 
     def need_unpack(self):
         flavour = self.installation.flavour
-        return self._first(_UNPACK[flavour]) or self._missing("unpacking program", _UNPACK[flavour], _BACKUP_PACKAGES[flavour])
+        return self._first(_UNPACK[flavour]) or self._missing(
+            "unpacking program", _UNPACK[flavour], _BACKUP_PACKAGES[flavour]
+        )
 
     def _missing(self, what, names, remedy):
-        raise EngineError("no_engine", "no %s (%s) of %s on this host: %s" % (
-            what, " or ".join(names), _TITLE[self.installation.flavour], remedy))
+        raise EngineError(
+            "no_engine",
+            "no %s (%s) of %s on this host: %s" % (what, " or ".join(names), _TITLE[self.installation.flavour], remedy),
+        )
 
     def _first(self, names):
         for folder in self._folders:
@@ -706,8 +837,9 @@ class _SpaceWatch:
 
 # -- which server -------------------------------------------------------------------------------------------------
 
-_COLLATION_SENTENCE = ("the dump uses collations of MySQL 8 (utf8mb4_0900_...), which MariaDB knows from %d.%d.%d on"
-                       % _NEW_COLLATIONS)
+_COLLATION_SENTENCE = (
+    "the dump uses collations of MySQL 8 (utf8mb4_0900_...), which MariaDB knows from %d.%d.%d on" % _NEW_COLLATIONS
+)
 
 
 def folders():
@@ -730,8 +862,12 @@ def installations(bin_dir=None):
             each.flavour = "mariadb" if "mariadb" in each.version_text.lower() else "mysql"
             found.setdefault((each.bin_dir, each.version), each)
     if not found and bin_dir:
-        raise EngineError("bad_option", "bin_dir: %s holds no mariadbd and no mysqld that can be run, and so do bin, sbin and libexec "
-                          "beside it" % bin_dir, option="bin_dir")
+        raise EngineError(
+            "bad_option",
+            "bin_dir: %s holds no mariadbd and no mysqld that can be run, and so do bin, sbin and libexec "
+            "beside it" % bin_dir,
+            option="bin_dir",
+        )
     if not found:
         raise EngineError("no_engine", "neither mariadbd nor mysqld on this host: %s" % _PACKAGES)
     return list(found.values())
@@ -771,13 +907,18 @@ def choose_installation(found, member, is_physical):
         return fit[-1], []
     other = [each for each in newest_first if each.flavour != flavour]
     if same and not (other and flavour == "mysql"):
-        raise EngineError("engine_too_old", "the dump is of %s %s, newer than the newest server found here, %s" % (
-            _TITLE[flavour], _dotted(version), _described(same[0])))
+        raise EngineError(
+            "engine_too_old",
+            "the dump is of %s %s, newer than the newest server found here, %s"
+            % (_TITLE[flavour], _dotted(version), _described(same[0])),
+        )
     chosen = other[0]
     if chosen.flavour == "mariadb" and version >= (8,) and chosen.version < _NEW_COLLATIONS and _new_collations(member):
         raise EngineError("engine_too_old", "%s; here is %s" % (_COLLATION_SENTENCE, _described(chosen)))
-    return chosen, ["a dump of %s %s was restored into %s: what only one of them knows may fail or differ" % (
-        _TITLE[flavour], _dotted(version), _described(chosen))]
+    return chosen, [
+        "a dump of %s %s was restored into %s: what only one of them knows may fail or differ"
+        % (_TITLE[flavour], _dotted(version), _described(chosen))
+    ]
 
 
 def _new_collations(member):
@@ -786,8 +927,11 @@ def _new_collations(member):
 
 def _no_fit_for_physical(text, found):
     version = parse_version(text)
-    return EngineError("engine_too_old", "a physical backup of %s %s needs a server of the same series; found: %s" % (
-        _TITLE[version[0]], _dotted(version[1]), ", ".join(map(_described, found))))
+    return EngineError(
+        "engine_too_old",
+        "a physical backup of %s %s needs a server of the same series; found: %s"
+        % (_TITLE[version[0]], _dotted(version[1]), ", ".join(map(_described, found))),
+    )
 
 
 def _described(installation: Installation):
@@ -809,8 +953,10 @@ def _first_statements(flavour, admin, password):
         lines = ["DELETE FROM mysql.%s;" % table for table in emptied]
     else:
         # The server's own accounts are locked, and only an account with SYSTEM_USER may act as one of them.
-        lines = ["DELETE FROM mysql.%s WHERE user NOT IN ('mysql.sys', 'mysql.session', 'mysql.infoschema');" % table
-                 for table in ("user", "db", "tables_priv", "columns_priv", "procs_priv", "proxies_priv", "global_grants")]
+        lines = [
+            "DELETE FROM mysql.%s WHERE user NOT IN ('mysql.sys', 'mysql.session', 'mysql.infoschema');" % table
+            for table in ("user", "db", "tables_priv", "columns_priv", "procs_priv", "proxies_priv", "global_grants")
+        ]
     lines += [
         "FLUSH PRIVILEGES;",
         "CREATE USER %s IDENTIFIED BY '%s';" % (account, password),
@@ -829,8 +975,11 @@ def _place(login):
     place = {"user": login.get("user"), "password": login.get("password")}
     if socket:
         if len(os.fsencode(socket)) > 107:
-            raise EngineError("bad_option", "login_unix_socket: a socket's path may have 107 bytes: %s" % socket,
-                              option="login_unix_socket")
+            raise EngineError(
+                "bad_option",
+                "login_unix_socket: a socket's path may have 107 bytes: %s" % socket,
+                option="login_unix_socket",
+            )
         return dict(place, socket=socket, protocol="socket")
     if not login.get("host"):
         return place
@@ -842,8 +991,11 @@ def _place(login):
 
 def _login_client(scratch, settings, login, name):
     programs = _Programs.client_only(settings.get("bin_dir"))
-    values = ["%s=%s" % (key, sql_text.option_value(str(value))) for key, value in sorted(_place(login).items())
-              if value not in (None, "")]
+    values = [
+        "%s=%s" % (key, sql_text.option_value(str(value)))
+        for key, value in sorted(_place(login).items())
+        if value not in (None, "")
+    ]
     path = scratch.write(name + ".cnf", "[client]\n" + "".join(line + "\n" for line in values))
     return Client(scratch, programs.client, path, settings.get("timeout"))
 
@@ -881,8 +1033,14 @@ def _knows_sandbox(program):
     """Whether a client has --sandbox: no command that touches files, whatever the mode."""
     if program not in _SANDBOXES:
         try:
-            done = subprocess.run([program, "--no-defaults", "--help"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                  stderr=subprocess.DEVNULL, timeout=20, check=False)
+            done = subprocess.run(
+                [program, "--no-defaults", "--help"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                timeout=20,
+                check=False,
+            )
             _SANDBOXES[program] = b"--sandbox" in done.stdout
         except (OSError, subprocess.SubprocessError):
             _SANDBOXES[program] = False

@@ -25,7 +25,9 @@ from ansible_collections.restorable.backups.plugins.module_utils._engines._mysql
 def filtered(text, target=None):
     """(what is sent, the filter, the databases that were entered)."""
     entered = []
-    sieve = Filter(sql_mysql.statements(Bytes(text)), sql_mysql.command, lambda name, make: entered.append((name, make)), target)
+    sieve = Filter(
+        sql_mysql.statements(Bytes(text)), sql_mysql.command, lambda name, make: entered.append((name, make)), target
+    )
     return b"".join(sieve), sieve, entered
 
 
@@ -39,8 +41,10 @@ def refused(text, target=None):
 
 
 def test_an_ordinary_dump_passes_as_it_is():
-    text = b"SET NAMES utf8mb4;\nDROP TABLE IF EXISTS `t`;\nCREATE TABLE `t` (a INT);\nLOCK TABLES `t` WRITE;\n" \
-           b"INSERT INTO `t` VALUES (1),('x;\\'');\nUNLOCK TABLES;\n"
+    text = (
+        b"SET NAMES utf8mb4;\nDROP TABLE IF EXISTS `t`;\nCREATE TABLE `t` (a INT);\nLOCK TABLES `t` WRITE;\n"
+        b"INSERT INTO `t` VALUES (1),('x;\\'');\nUNLOCK TABLES;\n"
+    )
     sent, sieve, entered = filtered(text)
     assert sent.strip() == text.strip() and not sieve.left_out and not entered and sieve.notes() == []
 
@@ -52,40 +56,71 @@ def test_lines_keep_their_numbers():
     assert sent[: sent.index(b"DELIMITER")].count(b"\n") == text[: text.index(b"DELIMITER")].count(b"\n")
 
 
-@pytest.mark.parametrize("statement,label", [
-    (b"GRANT ALL ON x.* TO y", "accounts"), (b"CREATE USER x@y", "accounts"), (b"CREATE ROLE r", "accounts"), (b"SET ROLE r", "accounts"),
-    (b"/*!50003 CREATE USER x@y */", "accounts"), (b"SET PASSWORD FOR x = 'y'", "accounts"), (b"ALTER USER x@y ACCOUNT LOCK", "accounts"),
-    (b"CHANGE MASTER TO MASTER_LOG_FILE='a'", "replication"), (b"STOP SLAVE", "replication"), (b"FLUSH PRIVILEGES", "FLUSH"),
-    (b"SET @@GLOBAL.GTID_PURGED=/*!80000 '+'*/ 'x:1-2'", "gtid_purged"), (b"SET @@SESSION.SQL_LOG_BIN= 0", "SQL_LOG_BIN"),
-    (b"SET GLOBAL gtid_slave_pos='0-1-2'", "gtid_slave_pos"), (b"DROP DATABASE x", "DROP DATABASE"), (b"CREATE TABLESPACE t", "tablespaces"),
-    (b"/*!40000 DROP DATABASE IF EXISTS `x`*/", "DROP DATABASE"), (b"CREATE DATABASE /*!32312 IF NOT EXISTS*/ `mysql`", "mysql"),
-])
+@pytest.mark.parametrize(
+    "statement,label",
+    [
+        (b"GRANT ALL ON x.* TO y", "accounts"),
+        (b"CREATE USER x@y", "accounts"),
+        (b"CREATE ROLE r", "accounts"),
+        (b"SET ROLE r", "accounts"),
+        (b"/*!50003 CREATE USER x@y */", "accounts"),
+        (b"SET PASSWORD FOR x = 'y'", "accounts"),
+        (b"ALTER USER x@y ACCOUNT LOCK", "accounts"),
+        (b"CHANGE MASTER TO MASTER_LOG_FILE='a'", "replication"),
+        (b"STOP SLAVE", "replication"),
+        (b"FLUSH PRIVILEGES", "FLUSH"),
+        (b"SET @@GLOBAL.GTID_PURGED=/*!80000 '+'*/ 'x:1-2'", "gtid_purged"),
+        (b"SET @@SESSION.SQL_LOG_BIN= 0", "SQL_LOG_BIN"),
+        (b"SET GLOBAL gtid_slave_pos='0-1-2'", "gtid_slave_pos"),
+        (b"DROP DATABASE x", "DROP DATABASE"),
+        (b"CREATE TABLESPACE t", "tablespaces"),
+        (b"/*!40000 DROP DATABASE IF EXISTS `x`*/", "DROP DATABASE"),
+        (b"CREATE DATABASE /*!32312 IF NOT EXISTS*/ `mysql`", "mysql"),
+    ],
+)
 def test_what_is_left_out(statement, label):
     sent, sieve, _entered = filtered(b"SELECT 1;\n" + statement + b";\nSELECT 2;\n")
     assert sent.split() == b"SELECT 1; SELECT 2;".split()
     assert any(label in text for text in sieve.listed()), sieve.listed()
 
 
-@pytest.mark.parametrize("statement", [
-    b"LOAD DATA INFILE '/etc/passwd' INTO TABLE t", b"/*!50003 LOAD DATA LOCAL INFILE 'x' INTO TABLE t */", b"SHUTDOWN", b"KILL 3",
-    b"SET GLOBAL general_log_file='x'", b"SET @@global.secure_file_priv=''", b"SET @x=1, GLOBAL init_connect='y'", b"SET PERSIST port=1",
-    b"SELECT 1 INTO OUTFILE '/tmp/x'",
-])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        b"LOAD DATA INFILE '/etc/passwd' INTO TABLE t",
+        b"/*!50003 LOAD DATA LOCAL INFILE 'x' INTO TABLE t */",
+        b"SHUTDOWN",
+        b"KILL 3",
+        b"SET GLOBAL general_log_file='x'",
+        b"SET @@global.secure_file_priv=''",
+        b"SET @x=1, GLOBAL init_connect='y'",
+        b"SET PERSIST port=1",
+        b"SELECT 1 INTO OUTFILE '/tmp/x'",
+    ],
+)
 def test_what_is_refused(statement):
     assert refused(b"SELECT 1;\n" + statement + b";\n").code in ("unsafe", "unsafe_statement")
 
 
-@pytest.mark.parametrize("statement", [
-    b"SET @OLD_SQL_MODE=@@SQL_MODE, SQL_MODE='NO_AUTO_VALUE_ON_ZERO'", b"SET @x = @@GLOBAL.time_zone", b"SET character_set_client = utf8mb4",
-    b"SET @y = 'SET GLOBAL port = 1'", b"SET @MYSQLDUMP_TEMP_LOG_BIN = @@SESSION.SQL_LOG_BIN",
-])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        b"SET @OLD_SQL_MODE=@@SQL_MODE, SQL_MODE='NO_AUTO_VALUE_ON_ZERO'",
+        b"SET @x = @@GLOBAL.time_zone",
+        b"SET character_set_client = utf8mb4",
+        b"SET @y = 'SET GLOBAL port = 1'",
+        b"SET @MYSQLDUMP_TEMP_LOG_BIN = @@SESSION.SQL_LOG_BIN",
+    ],
+)
 def test_settings_that_pass(statement):
     assert filtered(statement + b";\n")[0].strip() == statement + b";"
 
 
 def test_databases_of_a_dump():
-    text = b"CREATE DATABASE /*!32312 IF NOT EXISTS*/ `Shop` /*!40100 DEFAULT CHARACTER SET utf8mb4 */;\n\nUSE `Shop`;\nCREATE TABLE a (x INT);\n" \
-           b"USE `mysql`;\nDROP TABLE IF EXISTS `user`;\nINSERT INTO user VALUES (1);\nSET @s = 1;\nUSE `o``dd`;\nINSERT INTO b VALUES (1);\n"
+    text = (
+        b"CREATE DATABASE /*!32312 IF NOT EXISTS*/ `Shop` /*!40100 DEFAULT CHARACTER SET utf8mb4 */;\n\nUSE `Shop`;\nCREATE TABLE a (x INT);\n"
+        b"USE `mysql`;\nDROP TABLE IF EXISTS `user`;\nINSERT INTO user VALUES (1);\nSET @s = 1;\nUSE `o``dd`;\nINSERT INTO b VALUES (1);\n"
+    )
     sent, sieve, entered = filtered(text)
     assert entered == [("Shop", False), ("Shop", True), ("o`dd", True)] and sieve.databases == ["Shop", "o`dd"]
     assert b"user" not in sent and b"mysql" not in sent and b"SET @s = 1" in sent and b"INSERT INTO b" in sent
@@ -93,21 +128,40 @@ def test_databases_of_a_dump():
 
 
 def test_databases_on_an_existing_server():
-    sent, sieve, entered = filtered(b"CREATE DATABASE shop;\nUSE shop;\nCREATE TABLE a (x INT);\nALTER DATABASE shop CHARACTER SET latin1;\n", "rbd_1")
+    sent, sieve, entered = filtered(
+        b"CREATE DATABASE shop;\nUSE shop;\nCREATE TABLE a (x INT);\nALTER DATABASE shop CHARACTER SET latin1;\n",
+        "rbd_1",
+    )
     assert sent.split() == b"CREATE TABLE a (x INT);".split() and not entered and sieve.databases == ["shop"]
     error = refused(b"USE a;\nSELECT 1;\nUSE b;\n", "rbd_1")
     assert error.code == "unsupported" and "several databases (a, b, ...)" in error.message
 
 
-@pytest.mark.parametrize("before,after", [
-    (b"CREATE DEFINER=`root`@`localhost` PROCEDURE p() SELECT 1", b"CREATE DEFINER=CURRENT_USER PROCEDURE p() SELECT 1"),
-    (b"/*!50003 CREATE*/ /*!50017 DEFINER=`a``b`@`%`*/ /*!50003 TRIGGER t BEFORE INSERT ON x FOR EACH ROW SET @a = 1 */",
-     b"/*!50003 CREATE*/ /*!50017 DEFINER=CURRENT_USER*/ /*!50003 TRIGGER t BEFORE INSERT ON x FOR EACH ROW SET @a = 1 */"),
-    (b"/*!50001 CREATE ALGORITHM=UNDEFINED */\n/*!50013 DEFINER='x y'@'h' SQL SECURITY DEFINER */\n/*!50001 VIEW v AS SELECT 1 */",
-     b"/*!50001 CREATE ALGORITHM=UNDEFINED */\n/*!50013 DEFINER=CURRENT_USER SQL SECURITY DEFINER */\n/*!50001 VIEW v AS SELECT 1 */"),
-    (b"CREATE OR REPLACE definer = root EVENT e DO SELECT 1", b"CREATE OR REPLACE definer = CURRENT_USER EVENT e DO SELECT 1"),
-    (b"-- c\nCREATE DEFINER=CURRENT_USER() FUNCTION f() RETURNS INT RETURN 1", b"-- c\nCREATE DEFINER=CURRENT_USER FUNCTION f() RETURNS INT RETURN 1"),
-])
+@pytest.mark.parametrize(
+    "before,after",
+    [
+        (
+            b"CREATE DEFINER=`root`@`localhost` PROCEDURE p() SELECT 1",
+            b"CREATE DEFINER=CURRENT_USER PROCEDURE p() SELECT 1",
+        ),
+        (
+            b"/*!50003 CREATE*/ /*!50017 DEFINER=`a``b`@`%`*/ /*!50003 TRIGGER t BEFORE INSERT ON x FOR EACH ROW SET @a = 1 */",
+            b"/*!50003 CREATE*/ /*!50017 DEFINER=CURRENT_USER*/ /*!50003 TRIGGER t BEFORE INSERT ON x FOR EACH ROW SET @a = 1 */",
+        ),
+        (
+            b"/*!50001 CREATE ALGORITHM=UNDEFINED */\n/*!50013 DEFINER='x y'@'h' SQL SECURITY DEFINER */\n/*!50001 VIEW v AS SELECT 1 */",
+            b"/*!50001 CREATE ALGORITHM=UNDEFINED */\n/*!50013 DEFINER=CURRENT_USER SQL SECURITY DEFINER */\n/*!50001 VIEW v AS SELECT 1 */",
+        ),
+        (
+            b"CREATE OR REPLACE definer = root EVENT e DO SELECT 1",
+            b"CREATE OR REPLACE definer = CURRENT_USER EVENT e DO SELECT 1",
+        ),
+        (
+            b"-- c\nCREATE DEFINER=CURRENT_USER() FUNCTION f() RETURNS INT RETURN 1",
+            b"-- c\nCREATE DEFINER=CURRENT_USER FUNCTION f() RETURNS INT RETURN 1",
+        ),
+    ],
+)
 def test_definers(before, after):
     sent, sieve, _entered = filtered(b"DELIMITER ;;\n" + before + b";;\nDELIMITER ;\n")
     assert after in sent and sieve.definers == 1
@@ -120,7 +174,9 @@ def test_what_only_looks_like_a_definer():
 
 
 def test_the_sandbox_line_of_newer_dumps():
-    sent, _sieve, _entered = filtered(b"/*M!999999\\- enable the sandbox mode */ \n-- MariaDB dump\nSET NAMES utf8mb4;\n")
+    sent, _sieve, _entered = filtered(
+        b"/*M!999999\\- enable the sandbox mode */ \n-- MariaDB dump\nSET NAMES utf8mb4;\n"
+    )
     assert b"sandbox" not in sent and b"SET NAMES utf8mb4;" in sent and sent.startswith(b"\n-- MariaDB dump")
 
 
@@ -135,19 +191,30 @@ def member(version, tool=None, **details):
     return Member("x", server_version=version, tool=tool, details=details)
 
 
-@pytest.mark.parametrize("text,expected", [
-    ("10.11.19-MariaDB-0+deb12u1", ("mariadb", (10, 11, 19))), ("5.5.5-10.6.1-MariaDB", ("mariadb", (10, 6, 1))),
-    ("8.0.35-0ubuntu0.22.04.1", ("mysql", (8, 0, 35))), ("5.7.44-log", ("mysql", (5, 7, 44))), ("", None), (None, None), ("unknown", None),
-])
+@pytest.mark.parametrize(
+    "text,expected",
+    [
+        ("10.11.19-MariaDB-0+deb12u1", ("mariadb", (10, 11, 19))),
+        ("5.5.5-10.6.1-MariaDB", ("mariadb", (10, 6, 1))),
+        ("8.0.35-0ubuntu0.22.04.1", ("mysql", (8, 0, 35))),
+        ("5.7.44-log", ("mysql", (5, 7, 44))),
+        ("", None),
+        (None, None),
+        ("unknown", None),
+    ],
+)
 def test_versions(text, expected):
     assert mysql.parse_version(text) == expected
 
 
-@pytest.mark.parametrize("found,wanted,chosen", [
-    (["10.5.1", "10.11.19", "11.4.2"], "10.6.3-MariaDB", "10.11.19"),
-    (["10.11.19", "11.4.2"], "10.11.25-MariaDB", "10.11.19"),
-    (["10.11.19", "11.4.2"], None, "11.4.2"),
-])
+@pytest.mark.parametrize(
+    "found,wanted,chosen",
+    [
+        (["10.5.1", "10.11.19", "11.4.2"], "10.6.3-MariaDB", "10.11.19"),
+        (["10.11.19", "11.4.2"], "10.11.25-MariaDB", "10.11.19"),
+        (["10.11.19", "11.4.2"], None, "11.4.2"),
+    ],
+)
 def test_the_oldest_that_is_not_older(found, wanted, chosen):
     assert mysql.choose_installation([server(one) for one in found], member(wanted), False)[0].version_text == chosen
 
@@ -156,7 +223,10 @@ def test_a_newer_dump_is_refused():
     with pytest.raises(EngineError) as caught:
         mysql.choose_installation([server("10.11.19")], member("11.4.2-MariaDB"), False)
     assert caught.value.code == "engine_too_old"
-    assert caught.value.message == "the dump is of MariaDB 11.4.2, newer than the newest server found here, MariaDB 10.11.19 in /usr/sbin"
+    assert (
+        caught.value.message
+        == "the dump is of MariaDB 11.4.2, newer than the newest server found here, MariaDB 10.11.19 in /usr/sbin"
+    )
     with pytest.raises(EngineError) as caught:
         mysql.choose_installation([server("8.0.35", "mysql")], member("8.4.1"), False)
     assert caught.value.code == "engine_too_old"
@@ -180,15 +250,27 @@ def test_a_physical_backup_wants_the_same_series():
     assert mysql.choose_installation(both, member("10.11.3-MariaDB"), True)[0].version_text == "10.11.19"
     with pytest.raises(EngineError) as caught:
         mysql.choose_installation(both, member("10.6.3-MariaDB"), True)
-    assert "needs a server of the same series; found: MariaDB 10.11.19 in /usr/sbin, MariaDB 11.4.5" in caught.value.message
+    assert (
+        "needs a server of the same series; found: MariaDB 10.11.19 in /usr/sbin, MariaDB 11.4.5"
+        in caught.value.message
+    )
 
 
-@pytest.mark.parametrize("grant,narrow", [
-    ("GRANT USAGE ON *.* TO `a`@`b` IDENTIFIED BY PASSWORD '*1'", True), ("GRANT ALL PRIVILEGES ON `rbd\\_%`.* TO `a`@`b`", True),
-    ("GRANT CREATE ON *.* TO `a`@`b`", True), ("GRANT SELECT ON *.* TO `a`@`b`", False), ("GRANT ALL PRIVILEGES ON *.* TO `a`@`b`", False),
-    ("GRANT SELECT ON `shop`.* TO `a`@`b`", False), ("GRANT ALL PRIVILEGES ON `%`.* TO `a`@`b`", False), ("GRANT `role` TO `a`@`b`", False),
-    ("GRANT USAGE, FILE ON *.* TO `a`@`b`", False), ("GRANT PROXY ON ''@'%' TO 'a'@'b' WITH GRANT OPTION", False),
-])
+@pytest.mark.parametrize(
+    "grant,narrow",
+    [
+        ("GRANT USAGE ON *.* TO `a`@`b` IDENTIFIED BY PASSWORD '*1'", True),
+        ("GRANT ALL PRIVILEGES ON `rbd\\_%`.* TO `a`@`b`", True),
+        ("GRANT CREATE ON *.* TO `a`@`b`", True),
+        ("GRANT SELECT ON *.* TO `a`@`b`", False),
+        ("GRANT ALL PRIVILEGES ON *.* TO `a`@`b`", False),
+        ("GRANT SELECT ON `shop`.* TO `a`@`b`", False),
+        ("GRANT ALL PRIVILEGES ON `%`.* TO `a`@`b`", False),
+        ("GRANT `role` TO `a`@`b`", False),
+        ("GRANT USAGE, FILE ON *.* TO `a`@`b`", False),
+        ("GRANT PROXY ON ''@'%' TO 'a'@'b' WITH GRANT OPTION", False),
+    ],
+)
 def test_logins_that_reach_nothing_else(grant, narrow):
     assert mysql._is_narrow(grant) is narrow
 
@@ -211,17 +293,41 @@ lines</field>
     assert sql_text.rows_of("") == []
 
 
-@pytest.mark.parametrize("sql", [
-    "DELETE FROM t", "", ";", "SELECT 1 INTO OUTFILE 'x'", "SELECT LOAD_FILE('x')", "/* x */ UPDATE t SET a = 1", "SELECT 1 into  dumpfile 'x'",
-    "CALL p()", "-- SELECT\nDROP TABLE t", "/*!50000 DELETE FROM t */", "SET @a = 1", "COMMIT", "ANALYZE SELECT 1",
-])
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "DELETE FROM t",
+        "",
+        ";",
+        "SELECT 1 INTO OUTFILE 'x'",
+        "SELECT LOAD_FILE('x')",
+        "/* x */ UPDATE t SET a = 1",
+        "SELECT 1 into  dumpfile 'x'",
+        "CALL p()",
+        "-- SELECT\nDROP TABLE t",
+        "/*!50000 DELETE FROM t */",
+        "SET @a = 1",
+        "COMMIT",
+        "ANALYZE SELECT 1",
+    ],
+)
 def test_queries_that_are_refused(sql):
     with pytest.raises(EngineError) as caught:
         sql_text.read_only(sql)
     assert caught.value.code == "query_failed"
 
 
-@pytest.mark.parametrize("sql", ["SELECT 1;", " (select 1)", "WITH a AS (SELECT 1) SELECT * FROM a", "SHOW TABLES", "SELECT 'INTO OUTFILE'", "/* a */ SELECT 1"])
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT 1;",
+        " (select 1)",
+        "WITH a AS (SELECT 1) SELECT * FROM a",
+        "SHOW TABLES",
+        "SELECT 'INTO OUTFILE'",
+        "/* a */ SELECT 1",
+    ],
+)
 def test_queries_that_pass(sql):
     script = sql_text.read_only(sql)
     assert "START TRANSACTION READ ONLY" in script and sql.strip().rstrip(";").encode().hex() in script
@@ -244,7 +350,10 @@ def test_quoting():
 def test_places():
     assert mysql._place({"host": "h", "port": 3306, "user": "u", "password": "p"})["protocol"] == "tcp"
     assert mysql._place({"unix_socket": "/s", "user": "u"})["socket"] == "/s"
-    for login, option in (({"unix_socket": "/" + "x" * 120}, "login_unix_socket"), ({"host": "h", "port": 70000}, "login_port")):
+    for login, option in (
+        ({"unix_socket": "/" + "x" * 120}, "login_unix_socket"),
+        ({"host": "h", "port": 70000}, "login_port"),
+    ):
         with pytest.raises(EngineError) as caught:
             mysql._place(login)
         assert caught.value.details["option"] == option
@@ -254,7 +363,13 @@ def test_places():
 
 
 def piece(path, content=b"", offset=0):
-    return b"XBSTCK01\0P" + struct.pack("<I", len(path)) + path + struct.pack("<QQI", len(content), offset, zlib.crc32(content)) + content
+    return (
+        b"XBSTCK01\0P"
+        + struct.pack("<I", len(path))
+        + path
+        + struct.pack("<QQI", len(content), offset, zlib.crc32(content))
+        + content
+    )
 
 
 def end(path):
@@ -262,11 +377,24 @@ def end(path):
 
 
 def sparse(path, content, holes):
-    return b"XBSTCK01\0S" + struct.pack("<I", len(path)) + path + struct.pack("<IQQI", len(holes), len(content), 0, 0) + b"".join(
-        struct.pack("<II", *hole) for hole in holes) + content
+    return (
+        b"XBSTCK01\0S"
+        + struct.pack("<I", len(path))
+        + path
+        + struct.pack("<IQQI", len(holes), len(content), 0, 0)
+        + b"".join(struct.pack("<II", *hole) for hole in holes)
+        + content
+    )
 
 
-STREAM = piece(b"ibdata1", b"x" * 5000) + end(b"ibdata1") + sparse(b"a/t.ibd", b"y" * 70, [(1, 2), (3, 4)]) + end(b"a/t.ibd") + piece(b"e") + end(b"e")
+STREAM = (
+    piece(b"ibdata1", b"x" * 5000)
+    + end(b"ibdata1")
+    + sparse(b"a/t.ibd", b"y" * 70, [(1, 2), (3, 4)])
+    + end(b"a/t.ibd")
+    + piece(b"e")
+    + end(b"e")
+)
 
 
 @pytest.mark.parametrize("size", [1, 7, 100, 100000])
@@ -277,7 +405,14 @@ def test_a_stream_passes_unchanged(size):
 
 def test_every_truncation_is_noticed_or_harmless():
     borders = {0}
-    for part in (piece(b"ibdata1", b"x" * 5000), end(b"ibdata1"), sparse(b"a/t.ibd", b"y" * 70, [(1, 2), (3, 4)]), end(b"a/t.ibd"), piece(b"e"), end(b"e")):
+    for part in (
+        piece(b"ibdata1", b"x" * 5000),
+        end(b"ibdata1"),
+        sparse(b"a/t.ibd", b"y" * 70, [(1, 2), (3, 4)]),
+        end(b"a/t.ibd"),
+        piece(b"e"),
+        end(b"e"),
+    ):
         borders.add(max(borders) + len(part))
     for length in range(len(STREAM)):
         try:
@@ -319,19 +454,33 @@ class Writer:
 
 def test_little_is_believed(tmp_path):
     path = tmp_path / "backup-my.cnf"
-    path.write_text("# x\n[mysqld]\ninnodb_page_size=16384\ninnodb-data-file-path=ibdata1:12M;ibdata2:50M:autoextend:max:1G\ninnodb_undo_directory=/tmp\n"
-                    "plugin_load=\ngeneral_log_file=/tmp/x\n!includedir /tmp\ninit-file = /etc/x\ninnodb_undo_tablespaces=3\nlower_case_table_names=1\n"
-                    "innodb_log_group_home_dir=../..\n")
+    path.write_text(
+        "# x\n[mysqld]\ninnodb_page_size=16384\ninnodb-data-file-path=ibdata1:12M;ibdata2:50M:autoextend:max:1G\ninnodb_undo_directory=/tmp\n"
+        "plugin_load=\ngeneral_log_file=/tmp/x\n!includedir /tmp\ninit-file = /etc/x\ninnodb_undo_tablespaces=3\nlower_case_table_names=1\n"
+        "innodb_log_group_home_dir=../..\n"
+    )
     assert physical.believe_little(Writer, str(tmp_path)) == [
-        "--innodb_page_size=16384", "--innodb_undo_tablespaces=3", "--innodb_data_file_path=ibdata1:12M;ibdata2:50M:autoextend:max:1G",
-        "--lower_case_table_names=1"]
-    assert path.read_text() == ("[mysqld]\ninnodb_data_file_path=ibdata1:12M;ibdata2:50M:autoextend:max:1G\ninnodb_page_size=16384\n"
-                                "innodb_undo_tablespaces=3\nlower_case_table_names=1\n")
+        "--innodb_page_size=16384",
+        "--innodb_undo_tablespaces=3",
+        "--innodb_data_file_path=ibdata1:12M;ibdata2:50M:autoextend:max:1G",
+        "--lower_case_table_names=1",
+    ]
+    assert path.read_text() == (
+        "[mysqld]\ninnodb_data_file_path=ibdata1:12M;ibdata2:50M:autoextend:max:1G\ninnodb_page_size=16384\n"
+        "innodb_undo_tablespaces=3\nlower_case_table_names=1\n"
+    )
 
 
-@pytest.mark.parametrize("line", [
-    "innodb_data_file_path=../../x:12M", "innodb_data_file_path=/x:12M", "innodb_page_size=1;2", "innodb_page_size=16384\r\x0bx", "innodb_undo_directory=..",
-])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "innodb_data_file_path=../../x:12M",
+        "innodb_data_file_path=/x:12M",
+        "innodb_page_size=1;2",
+        "innodb_page_size=16384\r\x0bx",
+        "innodb_undo_directory=..",
+    ],
+)
 def test_what_is_not_believed(tmp_path, line):
     (tmp_path / "backup-my.cnf").write_text("[mysqld]\n" + line + "\n")
     physical.believe_little(Writer, str(tmp_path))
@@ -348,17 +497,26 @@ def test_a_plugin_for_keys_is_unsupported(tmp_path):
 def backup(tmp_path, name, kind, first, last):
     folder = tmp_path / name
     folder.mkdir()
-    (folder / "xtrabackup_checkpoints").write_text("backup_type = %s\nfrom_lsn = %s\nto_lsn = %s\n" % (kind, first, last))
+    (folder / "xtrabackup_checkpoints").write_text(
+        "backup_type = %s\nfrom_lsn = %s\nto_lsn = %s\n" % (kind, first, last)
+    )
     return physical.Backup(str(folder), name)
 
 
 def test_chains(tmp_path):
-    full, one, two = (backup(tmp_path, *words) for words in (
-        ("full", "full-backuped", 0, 10), ("one", "incremental", 10, 20), ("two", "incremental", 20, 30)))
+    full, one, two = (
+        backup(tmp_path, *words)
+        for words in (("full", "full-backuped", 0, 10), ("one", "incremental", 10, 20), ("two", "incremental", 20, 30))
+    )
     physical.check_chain([full])
     physical.check_chain([full, one, two])
-    for chain, words in (([one], "one is an incremental"), ([full, two], "two begins at log position 20, but full ends at 10"),
-                         ([full, two, one], "two begins"), ([full, full], "only the first"), ([full, one, one], "one begins at log position 10")):
+    for chain, words in (
+        ([one], "one is an incremental"),
+        ([full, two], "two begins at log position 20, but full ends at 10"),
+        ([full, two, one], "two begins"),
+        ([full, full], "only the first"),
+        ([full, one, one], "one begins at log position 10"),
+    ):
         with pytest.raises(EngineError) as caught:
             physical.check_chain(chain)
         assert caught.value.code == "bad_option" and words in caught.value.message
