@@ -11,8 +11,11 @@ STAGES ?=
 # SANDBOX="--port 8066 --stacks shop,crm" passes options to the sandbox.
 SANDBOX ?=
 
+# GALLERY="--quick --only redis --list" shows a part of the gallery.
+GALLERY ?=
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint stages sandbox bench tree docs changelog environment dev-environment clean
+.PHONY: help demo test lint stages sandbox bench gallery tree docs changelog environment dev-environment clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "%-24s %s\n", $$1, $$2}'
@@ -34,6 +37,9 @@ sandbox: environment  ## Run the sandbox in the foreground until Ctrl-C
 
 bench: environment  ## Measure against the usual ways, as ratios from one run
 	@.venv/bin/python tests/benchmarks/run.py
+
+gallery: dev-environment  ## Show every way in which a backup breaks to verify and drill (about 20 minutes)
+	@.venv/bin/python tests/damage/gallery.py $(GALLERY)
 
 tree: environment  ## Copy the collection to build/tree, where Ansible can find it by its name
 	@.venv/bin/python tests/tools/tree.py

@@ -143,7 +143,9 @@ def _of_stream(specimen: Specimen, density: Density) -> Iterator[Damage]:
     for change in _whole_file(specimen.engine, levels[0]):
         yield _rewrapped(specimen, change, 0)
     if specimen.shape == "parts":
-        yield from _of_parts(specimen)
+        # Parts of nothing but a tar's padding are alike.
+        yield from (damage for damage, content in _of_parts(specimen) if content != [
+            path.read_bytes() for path in specimen.paths()])
 
 
 def _rewrapped(specimen: Specimen, change: Change, depth: int) -> Damage:
@@ -252,14 +254,17 @@ def _whole_file(engine: str, data: bytes) -> Iterator[Change]:
         yield Change(name, family, FRAMING, lambda content=content: content)
 
 
-def _of_parts(specimen: Specimen) -> Iterator[Damage]:
+def _of_parts(specimen: Specimen) -> Iterator[tuple[Damage, list[bytes]]]:
     """Parts that are missing, twice, in the wrong order, or not what they were."""
     parts = [path.read_bytes() for path in specimen.paths()]
     names = [path.name for path in specimen.paths()]
 
-    def laid(name: str, content: list[bytes], family: str = "parts") -> Damage:
+    def laid(name: str, content: list[bytes], family: str) -> tuple[Damage, list[bytes]]:
         return Damage(name, family, FRAMING, lambda target: [
-            _write(target / label, piece) for label, piece in zip(names, content)])
+            _write(target / label, piece) for label, piece in zip(more_names, content)]), content
+
+    # A part that is there twice moves those behind it.
+    more_names = [*names, names[-1][:-1] + chr(ord(names[-1][-1]) + 1)]
 
     for number, which in ((0, "first"), (1, "second"), (len(parts) - 1, "last")):
         yield laid(f"the {which} part missing", parts[:number] + parts[number + 1:], "parts missing")
@@ -304,7 +309,7 @@ def _of_any_sql(data: bytes, engine: str, chance: random.Random, density: Densit
     message = MESSAGES[engine][1]
     yield Change("a failed tool's message at the end of what there is", "tool's message", FRAMING,
                  lambda: data[:data.rfind(b";\n", 0, len(data) // 2) + 2] + message)
-    middle = data.find(b";\n\n", len(data) // 3)
+    middle = max(data.find(b";\n\n", len(data) // 3), data.find(b";\n\n"))
     if middle > 0:
         yield Change("a failed tool's message between two statements", "tool's message", CONTENT,
                      lambda: _without(data, middle + 3, middle + 3, message))

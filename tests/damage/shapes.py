@@ -105,16 +105,19 @@ class Squeezed(Layer):
 
     def __init__(self, suffix: str) -> None:
         self.suffix = suffix
-        self._module = {".bz2": bz2, ".xz": lzma}[suffix]
 
     def wrap(self, content: bytes) -> bytes:
-        return self._module.compress(content)
+        return bz2.compress(content) if self.suffix == ".bz2" else lzma.compress(content)
 
     def unwrap(self, data: bytes) -> bytes:
+        inflater = bz2.BZ2Decompressor() if self.suffix == ".bz2" else lzma.LZMADecompressor()
         try:
-            return self._module.decompress(data)
+            content = inflater.decompress(data)
         except (OSError, EOFError, ValueError, lzma.LZMAError) as reason:
             raise Broken(str(reason)) from None
+        if not inflater.eof or inflater.unused_data:
+            raise Broken("truncated, or more behind it")
+        return content
 
 
 class Zstd(Layer):
