@@ -30,6 +30,7 @@ _DENSE = 60
 _SMALLEST_WINDOW = 1 << 10
 _MORE_ROWS = re.compile(rb"[ \t\r\n]*,[ \t\r\n]*\(")
 _NEXT_STATEMENT = re.compile(rb"[ \t]*;[ \t\r\n]*")
+_AFTER_ROWS = re.compile(rb"[ \t\r\n]*(?:;|(?:ON|AS|RETURNING)\b|--|#|/\*|\Z)", re.I)
 # Lines that a tool writes to its other output when it fails, and that found their way into the dump.
 TOOL_MESSAGE = re.compile(
     rb"[ \t\r\n]*((?:[^\s:]*/)?(?:pg_dump(?:all)?|pg_restore|psql|mysqldump|mysqlpump|mysql|mariadb-dump|mariadb)(?:\.exe)?: .*"
@@ -188,6 +189,12 @@ class Lexer:
                 row = b"(" + b"," * (width - 1) + b")"
             separator = self._separator(head if plain else None)
             if separator is None:
+                if not _AFTER_ROWS.match(self._buffer, self._at):
+                    self._wrong(
+                        "bad_structure",
+                        "behind a row of %s stands %s" % (_label(table), shown(self._buffer[self._at : self._at + 80])),
+                        self._offset(self._at),
+                    )
                 return
             self._at += len(separator) - 2
             one_by_one = True

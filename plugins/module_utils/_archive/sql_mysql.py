@@ -77,8 +77,12 @@ _REACHES = re.compile(
     rb"|\b(?:GLOBAL[ \t\r\n.]+|PERSIST(?:_ONLY)?[ \t\r\n.]+)(?:general_log|slow_query_log|log_output|log_error|init_|secure_|plugin|audit|server_audit)\w*",
     re.I,
 )
+_BODY = re.compile(rb"CREATE\b[^;(]*?\b(?:PROCEDURE|FUNCTION|EVENT|TRIGGER|VIEW|PACKAGE)\b", re.I)
 _STORED = re.compile(rb"CREATE\b[^;(]*?\b(?:PROCEDURE|FUNCTION|EVENT|VIEW|PACKAGE)\b", re.I)
 
+# What mysqldump writes at the beginning of a line only where a statement begins.
+_ANOTHER = re.compile(rb"\n(?:INSERT INTO |REPLACE INTO |LOCK TABLES |UNLOCK TABLES|/\*!40000 ALTER TABLE |CREATE TABLE |DROP TABLE |/\*!5000[13] |--\n-- [A-Z])")
+_WHOLE_END = re.compile(rb"-- Dump completed(?: on \d{4}-\d\d-\d\d[ \t]+\d{1,2}:\d\d:\d\d)?\r?\n")
 _LINE = re.compile(rb"^--[^\n]*", re.M)
 _START = re.compile(r"-- (?:(?P<tool>MySQL|MariaDB) dump (?P<version>.*)|(?P<other>\S[^\n]*? ?dump)\b(?! completed).*)", re.I)
 _VERSION = re.compile(r"Distrib ([^,\s]+)|(?:^\S+?-)?(\d[\w.-]*)(?=,|\s|$)")
@@ -96,14 +100,14 @@ _TYPICAL = re.compile(
 _FOREIGN_TEXT = re.compile(rb"^-- PostgreSQL database (?:cluster )?dump|^COPY [^\n]* FROM stdin|^SET standard_conforming_strings|^SELECT pg_catalog\.|^SQLite format|^PRAGMA |^\\connect ", re.M)
 
 
-def unquoted(name):
+def unquoted(name, codec="utf-8"):
     """The parts of a name as they are, without quotes."""
     parts = []
     for part in _PART.findall(name):
         quote = part[:1]
         if quote in (b"`", b'"') and len(part) > 1:
             part = part[1:-1].replace(quote * 2, quote)
-        parts.append(part.decode("utf-8", "replace"))
+        parts.append(part.decode(codec, "replace"))
     return parts
 
 
@@ -183,7 +187,7 @@ class Statements(Lexer):
     def __init__(self, stream, complain=None):
         super().__init__(stream, complain)
         self.database, self.delimiter = None, b";"
-        self.ansi = False
+        self.ansi, self.codec = False, "utf-8"
         self._saved = {}
         self._token = None
         self._delimit(b";")
@@ -197,7 +201,7 @@ class Statements(Lexer):
 
     def named(self, name):
         """(database or None, table) of a name as it is written."""
-        parts = unquoted(name)
+        parts = unquoted(name, self.codec)
         return (parts[0], parts[1]) if len(parts) > 1 else (self.database, parts[0])
 
     def _run(self):
@@ -343,9 +347,10 @@ class Statements(Lexer):
                     version = condition.group(1)
                     shadow = not sandbox and (len(version) > 4 and int(version) >= _ALL_SERVERS_BELOW)
                 else:
+                    hint, low = self._buffer.startswith(b"+", start + 2), start - self._start
                     self._comment(start)
-                    if self._buffer.startswith(b"+", start + 2) and re.search(rb"['\"`;]", self._buffer[start : self._at]):
-                        self._unsure(start)
+                    if hint and re.search(rb"['\"`;]", self._buffer[self._start + low : self._at]):
+                        self._unsure(self._start + low)
             elif text == b"*/":
                 shadow = False
             elif text == b"\\":
@@ -432,11 +437,15 @@ class Statements(Lexer):
         elif word == b"USE ":
             used = _USE.match(text)
             if used:
-                self.database = unquoted(used.group(1))[0]
+                self.database = unquoted(used.group(1), self.codec)[0]
         elif word == b"CREA":
             self._note_columns(text)
 
     def _set(self, text, offset):
+        names = _NAMES.search(text)
+        if names:
+            # What they call latin1 is the code page of Windows.
+            self.codec = "cp1252" if names.group(1).lower() == b"latin1" else "utf-8"
         if b"sql_mode" not in text.lower():
             return
         for found in _MODE.finditer(text):
@@ -484,6 +493,7 @@ class _Reader:
         self._statements = self._unknown = self._starts = 0
         self._opened = self._closed = False
         self._end_offset = self._locked = None
+        self._cut = False
         self._told = set()
 
     def _wrong(self, code, message, offset=None, once=None):
@@ -570,6 +580,7 @@ class _Reader:
                 if self._end_offset is not None:
                     self._wrong("duplicate", "a dump ends twice", where, "duplicate")
                 self._member.end_mark, self._end_offset = text, where
+                self._cut = self._member.tool is not None and not _WHOLE_END.match(lead, found.start())
             elif text.startswith("-- Server version") and not self._member.server_version:
                 self._member.server_version = text[len("-- Server version") :].strip() or None
             elif text.startswith("-- Host: ") and "Database: " in text and self._member.database is None:
@@ -597,10 +608,10 @@ class _Reader:
         database = self._items.database
         table = _FOR_TABLE.match(line)
         if table and table.group(1):
-            self._announced.setdefault((database, table.group(3).replace(b"``", b"`").decode("utf-8", "replace")), where)
+            self._announced.setdefault((database, table.group(3).replace(b"``", b"`").decode(self._items.codec, "replace")), where)
         view = _FOR_VIEW.match(line)
         if view:
-            key = (database, view.group(2).replace(b"``", b"`").decode("utf-8", "replace"))
+            key = (database, view.group(2).replace(b"``", b"`").decode(self._items.codec, "replace"))
             if view.group(1) is None:
                 self._placeholders.setdefault(key, where)
 
@@ -614,7 +625,10 @@ class _Reader:
             self._no_statement(text, opened, word, offset)
         elif word == b"CREATE":
             self._create(text, opened)
-        elif word == b"SET":
+        if self._starts and _ANOTHER.search(text) and not _BODY.match(opened):
+            if _ANOTHER.search(self._only_marks(text)):
+                self._wrong("bad_structure", "a statement does not end where it should: %s" % shown(text), offset, "merged")
+        if word == b"SET":
             self._set(bare(text, self._items.escapes))
         elif word in (b"LOCK", b"UNLOCK"):
             self._lock(opened, offset)
@@ -622,6 +636,11 @@ class _Reader:
             self._lists["databases"].add(self._items.database)
         elif word in (b"INSERT", b"REPLACE") and self._items.delimiter == b";" and b"SELECT" not in opened.upper():
             self._wrong("bad_structure", "rows that cannot be read: %s" % shown(text), offset, "rows")
+
+    def _only_marks(self, text):
+        """A statement without what its strings hold."""
+        parts = _PARTS if self._items.escapes else _PARTS_PLAIN
+        return parts.sub(lambda found: b"''" if found.lastgroup == "string" else found.group(), text)
 
     def _no_statement(self, text, opened, word, offset):
         self._unknown += 1
@@ -646,7 +665,7 @@ class _Reader:
         lock = _LOCK.match(text)
         if lock and self._locked:
             self._wrong("bad_structure", "the table %s is still locked, something is missing" % self._locked, offset)
-        self._locked = ".".join(unquoted(lock.group(1))) if lock else None
+        self._locked = ".".join(unquoted(lock.group(1), self._items.codec)) if lock else None
 
     def _create(self, text, opened):
         items = self._items
@@ -680,7 +699,7 @@ class _Reader:
         made = _CREATED.match(opened)
         if made:
             kind = made.group(1).upper().split()[0]
-            self._lists[_LISTS[kind]].add(unquoted(made.group(2))[-1])
+            self._lists[_LISTS[kind]].add(unquoted(made.group(2), self._items.codec)[-1])
 
     def _made_view(self, key):
         self._placeholders.pop(key, None)
@@ -705,6 +724,13 @@ class _Reader:
         member.details.update({name: sorted(found) for name, found in self._lists.items()})
         member.details["statements"] = self._statements
 
+    def _check_created(self):
+        """Rows go into tables that are made before, unless the dump makes none."""
+        databases = {database for database, _name in self._created}
+        for key in self._member.tables:
+            if self._starts and key[0] in databases and key not in self._created:
+                self._wrong("bad_structure", "rows for a table that is not created: %s" % key[1])
+
     def _conclude(self):
         member, end = self._member, self._stream.offset
         if not self._statements and not self._starts:
@@ -718,6 +744,9 @@ class _Reader:
                     self._wrong("bad_structure", "the %s %s is announced and never made" % (what, name), where)
         if self._locked:
             self._wrong("bad_structure", "the table %s is locked to the end, something is missing" % self._locked, end)
+        self._check_created()
+        if self._cut and self._starts:
+            self._wrong("incomplete", "the last line of the dump is cut", end)
         if member.end_mark is None and (self._starts or (self._opened and not self._closed)):
             self._wrong("incomplete", "the line that ends a complete dump is missing: %s" % END_MARK, end)
         elif self._opened and not self._closed:

@@ -16,6 +16,7 @@ Backslash commands other than those of pg_dump are never handed on.
 
 from __future__ import annotations
 
+import codecs
 import re
 
 from ._sql import BLOCK, LONGEST, MARGIN, TOOL_MESSAGE, Encoding, Lexer, dropping_all_but, shown
@@ -42,7 +43,8 @@ _FIRST_WORDS = (b"create", b"function", b"procedure", b"or", b"replace")
 _WITH_BODY = (b"cf", b"cp", b"corf", b"corp")
 
 _INSERT = re.compile(
-    rb"INSERT INTO (" + _QUALIFIED + rb")(?: (\((?:" + _NAME + rb"(?:, )?)*\)))?(?: OVERRIDING (?:SYSTEM|USER) VALUE)? VALUES[ \t\r\n]*\("
+    rb"INSERT INTO (" + _QUALIFIED + rb")(?: (\((?:" + _NAME + rb"(?:, )?)*\)))?(?: OVERRIDING (?:SYSTEM|USER) VALUE)? VALUES[ \t\r\n]*\(",
+    re.I,
 )
 _INSERT_DEFAULT = re.compile(rb"INSERT INTO (" + _QUALIFIED + rb") DEFAULT VALUES;", re.I)
 _COPY = re.compile(rb"COPY[ \t\r\n]+(" + _QUALIFIED + rb")[ \t\r\n]*(" + _COLUMNS + rb")?[ \t\r\n]*FROM[ \t\r\n]+stdin([^;]*);", re.I)
@@ -87,6 +89,10 @@ _FOREIGN_PROGRAM = re.compile(rb"(?:CREATE|ALTER)[ \t\r\n]+FOREIGN[ \t\r\n]+TABL
 _ALONE = re.compile(rb"(LOAD|ALTER[ \t\r\n]+SYSTEM)\b", re.I)
 _NATIVE = re.compile(rb"CREATE[ \t\r\n]+(?:OR[ \t\r\n]+REPLACE[ \t\r\n]+)?(?:FUNCTION|PROCEDURE)\b.*\bLANGUAGE[ \t\r\n]+'?\"?(?:c|internal|pl(?:python|perl|tcl|sh)\w*u|plsh)\b", re.I | re.S)
 
+# pg_dump writes no empty line into a statement; where one is followed by another beginning, the semicolon is gone.
+_ANOTHER = re.compile(rb"\n\r?\n+(?:--|SET |SELECT |CREATE |ALTER |COPY |INSERT |GRANT |REVOKE |COMMENT |DROP |REFRESH |BEGIN|COMMIT)")
+_WHOLE_TAIL = re.compile(rb"\r?\n--\r?\n\r?\n(?:\\unrestrict \S+\r?\n\r?\n)?(?:-- Dump completed[^\n]*\n)?\s*")
+_LONGEST_TAIL = 1 << 12
 _SOME_LINE = re.compile(rb"^--[^\n]*", re.M)
 _DATA_FOLLOWS = re.compile(rb"-- Data for Name: (.*); Type: TABLE DATA; Schema: (.*); Owner: ")
 _ANY_MARK = re.compile(rb"^(?:\xef\xbb\xbf)?(?:--[^\n]*\r?\n|\\restrict [^\n]*\n|[ \t\r]*\n)*-- PostgreSQL database (?:cluster )?dump\r?$", re.M)
@@ -99,7 +105,8 @@ _TYPICAL = re.compile(
 _FOREIGN_TEXT = re.compile(rb"^-- (?:MySQL|MariaDB|Go SQL) dump|/\*M?!\d+|^(?:INSERT INTO|CREATE TABLE(?: IF NOT EXISTS)?|LOCK TABLES|DROP TABLE IF EXISTS) `|ENGINE=|^SQLite format|^PRAGMA ", re.M | re.I)
 
 # Encodings of the server's names that are judged, and those in which a byte of a character can look like a backslash.
-_CODECS = {"UTF8": "utf-8", "UNICODE": "utf-8", "UTF-8": "utf-8"}
+_CODECS = {"UTF8": "utf-8", "UNICODE": "utf-8", "SQLASCII": "utf-8", "KOI8": "koi8-r", "KOI8R": "koi8-r", "KOI8U": "koi8-u", "EUCCN": "gb2312",
+           "EUCJP": "euc_jp", "EUCKR": "euc_kr", "WIN": "cp1251", "ALT": "cp866"}
 _UNSAFE_ENCODINGS = ("SJIS", "BIG5", "GBK", "UHC", "GB18030", "JOHAB", "SHIFT_JIS_2004", "SHIFTJIS", "SHIFTJIS2004", "SHIFTJIS", "MSKANJI",
                      "WIN932", "WINDOWS932", "WIN936", "WINDOWS936", "WIN949", "WINDOWS949", "WIN950", "WINDOWS950", "SJIS2004")
 _KNOWN_ENCODING = re.compile(
@@ -113,12 +120,22 @@ _ODD_NULL = re.compile(rb"(?<![\t\n])\\N")
 _ESCAPES = (b"\n\\N", b"\\n", b"\\r", b"\\t", b"\\b", b"\\f", b"\\v")
 
 
-def unquoted(name):
+def unquoted(name, codec="utf-8"):
     """A name as it is, of one or two parts: ``public."Some ""thing"`` gives ["public", 'Some "thing'] ."""
     return [
-        part[1:-1].replace(b'""', b'"').decode("utf-8", "replace") if part[:1] == b'"' else part.decode("utf-8", "replace").lower()
+        (part[1:-1].replace(b'""', b'"') if part[:1] == b'"' else part.lower()).decode(codec, "replace")
         for part in _PART.findall(name)
     ]
+
+
+def codec_of(encoding):
+    """Python's name for an encoding of PostgreSQL, "utf-8" where it has none."""
+    name = re.sub(r"[^A-Z0-9]", "", (encoding or "UTF8").upper())
+    name = _CODECS.get(name) or re.sub(r"^(?:WIN|WINDOWS)(?=\d)", "cp", re.sub(r"^LATIN(?:9|10)$", lambda one: "iso8859-%d" % (int(one.group()[5:]) + 6), name))
+    try:
+        return codecs.lookup(name.lower()).name
+    except LookupError:
+        return "utf-8"
 
 
 def connected(piece):
@@ -285,7 +302,7 @@ class Statements(Lexer):
 
     def named(self, name):
         """(schema, table) of a name as it is written."""
-        parts = unquoted(name)
+        parts = unquoted(name, codec_of(self.encoding))
         return tuple(parts) if len(parts) > 1 else (self.schema, parts[0])
 
     def _run(self):
@@ -360,8 +377,8 @@ class Statements(Lexer):
         return depth
 
     def _meta(self):
-        begin = self._at
         self._ahead(_META_END)
+        begin = self._at
         end = self._buffer.find(b"\n", begin)
         end = len(self._buffer) if end < 0 else end + 1
         line = self._buffer[begin:end]
@@ -379,7 +396,7 @@ class Statements(Lexer):
 
     def _statement(self):
         """To behind the end of the statement that begins here; yields pieces of a very long one."""
-        if self._buffer.startswith(b"INSERT ", self._at):
+        if self._buffer[self._at : self._at + 7].upper() == b"INSERT ":
             self._ahead(MARGIN * 16)
             insert = _INSERT.match(self._buffer, self._at)
             if insert and self.standard_strings:
@@ -601,11 +618,10 @@ class Statements(Lexer):
 
     def _judge(self, piece, offset):
         """Look at a whole statement; True where COPY data follows it."""
-        if piece.startswith(b"INSERT INTO "):
-            if self.table is None:
-                default = _INSERT_DEFAULT.match(piece)
-                if default:
-                    self.table, self.rows = self.named(default.group(1)), 1
+        if self.table is None:
+            default = _INSERT_DEFAULT.match(piece)
+            if default:
+                self.table, self.rows = self.named(default.group(1)), 1
         why = unsafe(piece)
         if why:
             self._wrong("unsafe_statement", why, offset)
@@ -632,7 +648,7 @@ class Statements(Lexer):
             self._encode(value, offset)
         elif name == b"search_path":
             first = _PART.match(statement.group(2))
-            self.schema = unquoted(first.group())[0] if first else "public"
+            self.schema = unquoted(first.group(), codec_of(self.encoding))[0] if first else "public"
         elif _SENSITIVE.search(piece):
             self._wrong("unsafe_statement", "%s: it changes how what follows is read" % shown(piece), offset)
 
@@ -810,6 +826,8 @@ class _Reader:
         self._starts = self._ends = self._cluster_starts = self._cluster_ends = 0
         self._end_offset = None
         self._expected, self._missing = None, []
+        # What stands behind the line that ends a dump.
+        self._tail, self._tail_from = b"", 0
         self._told = set()
 
     def _wrong(self, code, message, offset=None, once=None):
@@ -861,6 +879,8 @@ class _Reader:
         lead = items.lead
         if lead and b"--" in piece[:lead]:
             self._comments(piece[:lead], offset)
+        if self._end_offset is not None and kind in ("rest", "meta") and len(self._tail) < _LONGEST_TAIL:
+            self._tail += piece[max(self._tail_from - offset, 0) :]
         if kind == "rest":
             return
         if kind == "meta":
@@ -903,14 +923,14 @@ class _Reader:
             if text in (START_MARK, CLUSTER_START):
                 self._started(text, where)
             elif text in (END_MARK, CLUSTER_END):
-                self._ended(text, where)
+                self._ended(text, where, where + len(line))
             elif text.startswith("-- Dumped from database version ") and not member.server_version:
                 member.server_version = text[len("-- Dumped from database version ") :]
             elif text.startswith("-- Dumped by ") and " version " in text and not member.tool_version:
                 tool, _sep, version = text[len("-- Dumped by ") :].partition(" version ")
                 member.tool, member.tool_version = member.tool or tool, version
             elif text.startswith("-- Dump completed") and self._end_offset is None and not self._strict():
-                self._ended(text, where)
+                self._ended(text, where, where + len(line))
             else:
                 data = _DATA_FOLLOWS.match(line)
                 if data:
@@ -932,7 +952,7 @@ class _Reader:
             member.tool = member.tool or "pg_dump"
         member.start_mark = member.start_mark or text
 
-    def _ended(self, text, offset):
+    def _ended(self, text, offset, end):
         if text == END_MARK:
             self._ends += 1
         elif text == CLUSTER_END:
@@ -940,6 +960,7 @@ class _Reader:
         if text == CLUSTER_END or not self._cluster_starts:
             self._member.end_mark = text
             self._end_offset = offset
+            self._tail, self._tail_from = b"", end
 
     # Statements
 
@@ -952,11 +973,14 @@ class _Reader:
             if word not in _STARTS:
                 self._no_statement(text, offset)
                 return
+        if self._strict() and _ANOTHER.search(text) and _ANOTHER.search(_without_strings(text)):
+            self._wrong("bad_structure", "a statement does not end where it should: %s" % shown(text), offset, "merged")
         if word == b"CREATE":
             self._create(text)
         elif word == b"SET" and self._items.encoding:
             self._member.encoding = self._items.encoding
-            self._encoding.declare(_CODECS.get(self._items.encoding.upper(), "other"))
+            name = re.sub(r"[^A-Z0-9]", "", self._items.encoding.upper())
+            self._encoding.declare("utf-8" if name in ("UTF8", "UNICODE") else "other")
         elif word == b"SELECT" and b"lo_create" in text:
             self._large_objects += len(_LARGE_OBJECT.findall(text))
 
@@ -983,7 +1007,7 @@ class _Reader:
             return
         made = _CREATED.match(text)
         if made and not re.match(rb"CREATE[ \t\r\n]+USER[ \t\r\n]+MAPPING\b", text, re.I):
-            self._lists[_LISTS[made.group(1).upper()]].add(unquoted(made.group(2))[0])
+            self._lists[_LISTS[made.group(1).upper()]].add(unquoted(made.group(2), codec_of(self._items.encoding))[0])
 
     # COPY
 
@@ -1057,6 +1081,15 @@ class _Reader:
             without_data=sorted(without),
         )
 
+    def _check_created(self):
+        """Rows go into tables that are made before; but the rows of an extension's own tables are dumped without them."""
+        if not self._strict() or self._lists["extensions"]:
+            return
+        databases = {database for database, _name in self._created}
+        for key in self._member.tables:
+            if key[0] in databases and key not in self._created and key not in self._parents and key not in self._foreign:
+                self._wrong("bad_structure", "rows for a table that is not created: %s" % key[1], None)
+
     def _conclude(self):
         if not self._statements and not self._strict():
             empty = not self._stream.offset
@@ -1064,11 +1097,14 @@ class _Reader:
             return
         if not self._strict() and self._unknown and self._unknown * 2 >= self._statements:
             self._wrong("unknown_format", "no text of SQL that could be understood")
+        self._check_created()
         if self._copies and not self._inserts:
             for name, offset in self._missing:
                 self._wrong("missing_table_data", "the rows of %s are announced and do not follow" % name, offset)
         if self._cluster_starts > self._cluster_ends or self._starts > self._ends:
             self._wrong("incomplete", "the line that ends a complete dump is missing: %s" % (CLUSTER_END if self._cluster_starts else END_MARK), self._stream.offset)
+        elif self._strict() and self._end_offset is not None and not _WHOLE_TAIL.fullmatch(self._tail) and not self._told & {"duplicate", "trailing_garbage"}:
+            self._wrong("incomplete", "the last line of the dump is cut", self._stream.offset)
         elif self._ends > self._starts or self._cluster_ends > self._cluster_starts:
             self._wrong("bad_structure", "the line that begins a dump is missing: %s" % START_MARK, 0)
 
