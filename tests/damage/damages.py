@@ -64,7 +64,7 @@ class Density:
     files: int  # of a folder
 
 
-QUICK = Density(cuts=3, flips=4, blocks=1, borders=2, files=4)
+QUICK = Density(cuts=3, flips=3, blocks=1, borders=2, files=3)
 THOROUGH = Density(cuts=16, flips=16, blocks=4, borders=6, files=12)
 FEW = Density(cuts=1, flips=1, blocks=1, borders=1, files=2)
 HEAVY = 3 << 20  # bytes
@@ -103,7 +103,7 @@ def _of_content(specimen: Specimen) -> Iterator[Damage]:
 
 def _strangers(specimen: Specimen, strangers: dict[str, Path]) -> Iterator[Damage]:
     """A whole dump of another engine under this one's name."""
-    if specimen.shape != "file":
+    if specimen.shape != "file" or not specimen.deep:
         return
     name = specimen.paths()[0].name
     for engine, file in strangers.items():

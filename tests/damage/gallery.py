@@ -209,8 +209,11 @@ def _shown_all(jobs: int, tell: Any) -> list[dict[str, Any]]:
             records += done.result()
             left[number] -= 1
             if not left[number]:
-                name = _specimens[number].name
-                tell(f"{name}: {dict(Counter(one['outcome'] for one in records if one['backup'] == name))}")
+                about = [one for one in records if one["backup"] == _specimens[number].name]
+                counts = ", ".join(f"{count} {outcome}" for outcome, count in sorted(Counter(
+                    one["outcome"] for one in about).items()))
+                tell("\n".join([f"{_specimens[number].name}: {counts} ({sum(one['seconds'] for one in about):.0f} s)",
+                                *(f"    {line}" for line in failures(about))]))
     return records
 
 

@@ -139,12 +139,13 @@ def build(server: MariaDB, other: MariaDB, shelf: Shelf) -> None:
     chain(server, shelf)
     maker = Maker(server, other, shelf)
     maker.restore_other()
-    every = tuple(CHANGES) + ("another database",)
+    every = shelf.choice([*CHANGES, "another database"])
+    common = COMMON if thorough else ()
 
     plain = maker.dump("odd", "plain", *CODE, "--single-transaction", changes=every, deep=True)
-    hexed = maker.dump("odd", "hex-blob", *CODE, "--hex-blob", changes=COMMON, drilled=False)
-    single = maker.dump("odd", "one-by-one", *CODE, "--skip-extended-insert", "--hex-blob", changes=COMMON, drilled=False)
-    maker.dump("odd", "databases", *CODE, changes=COMMON, drilled=False)
+    hexed = maker.dump("odd", "hex-blob", *CODE, "--hex-blob", changes=common, drilled=False)
+    single = maker.dump("odd", "one-by-one", *CODE, "--skip-extended-insert", "--hex-blob", changes=common, drilled=False)
+    maker.dump("odd", "databases", *CODE, changes=common, drilled=False)
     server_wide = maker.dump("all", "all", *CODE, drilled=False)
     dumps = [maker.dump(data, "plain", *CODE) for data in ("empty", "one", "medium")]
     maker.stream("mysql/server/xbstream.gz", ("rows missing", "table missing", "text changed", "old copy") if thorough else ())

@@ -238,8 +238,8 @@ class Maker:
 
     def _changed(self, where: str, make: Callable[[Path], Path]) -> dict[str, Path]:
         found = {}
-        for change, alter in CHANGES.items():
-            alter(self.client.odd)
+        for change in self.shelf.choice(CHANGES):
+            CHANGES[change](self.client.odd)
             found[change] = make(self.shelf.place(f"{where}~{change}"))
             self.client.drop_database("odd")
             fill_odd(self.client.odd)

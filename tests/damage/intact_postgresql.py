@@ -143,8 +143,8 @@ def build(server: PostgreSQL, shelf: Shelf, newest: bool) -> None:
     maker, thorough = Maker(server, shelf, newest), shelf.thorough
     pg_restore = server.bin_dir / "pg_restore"
     custom = PgCustom(pg_restore)
-    common = COMMON if newest or thorough else ()
-    every = tuple(CHANGES) + ("another database",) if newest else common
+    common = COMMON if thorough else ("old copy",) if newest else ()
+    every = shelf.choice([*CHANGES, "another database"]) if newest else common
 
     plain = maker.dump("odd", "plain", suffix=".sql", changes=every, deep=newest)
     maker.dump("odd", "custom", "-Fc", core=custom, suffix=".dump", changes=every)

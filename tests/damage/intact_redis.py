@@ -82,9 +82,9 @@ def build(servers: dict[str, Redis], shelf: Shelf) -> None:
         place = shelf.place(name)
         changed = {}
         if data == "odd":
-            for change, commands in CHANGES.items():
+            for change in shelf.choice(CHANGES):
                 changed[change] = shelf.place(f"{name}~{change}")
-                server.pipe(commands)
+                server.pipe(CHANGES[change])
                 server.save(changed[change] / "odd.rdb")
                 server.pipe([["FLUSHALL"], ["FUNCTION", "FLUSH"], *DATA["odd"]])
             changed["another database"] = shelf.place(f"{name}~another database")

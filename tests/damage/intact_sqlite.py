@@ -66,11 +66,11 @@ def _put(shelf: Shelf, name: str, suffix: str, source: Path) -> None:
     file = f"{name}.db"
     copy(source, place / file)
     changed = {}
-    for change, script in CHANGES.items() if name == "odd" and not suffix else ():
+    for change in shelf.choice(CHANGES) if name == "odd" and not suffix else ():
         changed[change] = shelf.place(f"{where}~{change}")
         copy(source, changed[change] / file)
         with closing(sqlite3.connect(changed[change] / file)) as base:
-            base.executescript(script)
+            base.executescript(CHANGES[change])
     if name == "odd" and not suffix:
         changed["another database"] = shelf.place(f"{where}~another database")
         shutil.copyfile(source.with_name("one.db"), changed["another database"] / file)
