@@ -49,6 +49,8 @@ class Member:
     compression: list = field(default_factory=list)
     tables: dict = field(default_factory=dict)
     details: dict = field(default_factory=dict)
+    # Whether the format tells rows at all.
+    countable: bool = True
     # Of a dump of many files: what tells its files from others. None for a dump that is one stream.
     collection: Optional[tuple] = None
 
@@ -88,7 +90,7 @@ class Member:
                 {"database": database, "name": name, "rows": rows}
                 for (database, name), rows in sorted(self.tables.items(), key=lambda item: (item[0][0] or "", item[0][1]))
             ],
-            rows=sum(known) if known or not self.tables else None,
+            rows=sum(known) if self.countable and (known or not self.tables) else None,
         )
         return result
 

@@ -54,6 +54,7 @@ class PgBaseBackup:
         self._report = report
         member = self._member = report.member(root or ".")
         member.format, member.engine, member.tool, member.plain_bytes = FORMAT, "postgresql", "pg_basebackup", 0
+        member.countable = False
         member.details.update(label=None, start_time=None, start_wal=None, incremental=False, manifest=False)
         # {path below the data folder: (size, {algorithm: checksum})}, and what the manifest says in the same way.
         self._files, self._said, self._ranges = {}, {}, []

@@ -104,8 +104,13 @@ class Engine:
 
     def definitions(self):
         """{(database or None, kind, name): text} of what is no row: columns, views, indexes, triggers, sequences with their
-        values, large objects, options. The texts are comparable between servers, and say nothing of owners."""
+        values, large objects, options. The texts are comparable between servers, and say nothing of owners; None
+        where they cannot be read."""
         return {}
+
+    def dialect(self):
+        """In whose words definitions are told. Those of two dialects can be compared by their names only."""
+        return self.name
 
     def version(self):
         raise NotImplementedError
@@ -116,8 +121,8 @@ class Engine:
 
     @classmethod
     def live(cls, scratch, settings, login):
-        """The live database to compare with: an object with counts(), query(), checksum() and definitions(), which only
-        reads."""
+        """The live database to compare with: an object with counts(), query(), checksum(), definitions() and
+        dialect(), which only reads."""
         raise NotImplementedError
 
 

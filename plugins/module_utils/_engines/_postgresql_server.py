@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from .._archive import sql_postgresql
 from .._archive._stream import Bytes, Damaged
+from . import _postgresql_definitions
 from ._base import EngineError, new_database_name, new_password
 from ._postgresql_dump import literal, quoted
 from ._postgresql_physical import forget_configuration
@@ -100,6 +101,14 @@ DO $body$ DECLARE r record; BEGIN
     EXECUTE pg_catalog.format('GRANT USAGE ON SCHEMA %I TO {reader}', r.nspname);
     EXECUTE pg_catalog.format('GRANT SELECT ON ALL TABLES IN SCHEMA %I TO {reader}', r.nspname);
     EXECUTE pg_catalog.format('GRANT SELECT ON ALL SEQUENCES IN SCHEMA %I TO {reader}', r.nspname);
+  END LOOP;
+END $body$;
+"""
+# What it gives from PostgreSQL 18 on.
+_LARGE_OBJECT_GRANTS = """
+DO $body$ DECLARE r record; BEGIN
+  FOR r IN SELECT oid FROM pg_catalog.pg_largeobject_metadata LOOP
+    EXECUTE pg_catalog.format('GRANT SELECT ON LARGE OBJECT %s TO {reader}', r.oid);
   END LOOP;
 END $body$;
 """
@@ -286,6 +295,25 @@ class Reader:
         )
         count, first, second = rows[0]
         return "%s:%x:%x" % (count, int(first), int(second))
+
+    def definitions(self):
+        found = {}
+        for key, database in self.databases.items():
+            rows = self._login_of(database).run(
+                _postgresql_definitions.query(literal(self._helpers or "")),
+                database,
+                self._settings(_SAME_TEXT),
+                "query_failed",
+            )
+            found.update({(key, kind, name): text for kind, name, text in rows})
+        return found
+
+    def dialect(self):
+        database = next(iter(self.databases.values()))
+        ((number,),) = self._login_of(database).run(
+            "SELECT current_setting('server_version_num');\n", database, self._settings({}), "query_failed"
+        )
+        return "postgresql %d" % (int(number) // 10000)
 
     def _actual(self, database):
         if database in self.databases:
@@ -521,6 +549,7 @@ class Own:
         """The login that reads a restored database."""
         if self._version[0] < 14:
             self.admin.run(_GRANTS.format(reader=self._reader.user), name)
+        self.admin.run(_LARGE_OBJECT_GRANTS.format(reader=self._reader.user), name)
         return self._reader
 
     def stop(self):

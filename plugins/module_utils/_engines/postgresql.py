@@ -18,7 +18,7 @@ A dump is untrusted input. What keeps it from doing harm:
 - Extensions are made by the superuser through a function that takes nothing but the name of an extension that the
   server has, and only while the database is empty, so that no install script can be led astray. Foreign data wrappers
   lose their handlers: foreign tables can be restored, and reach nothing. Functions that reach out lose PUBLIC's right.
-- Everything runs without root's rights, with no way to gain any, and without a network of its own.
+- Everything runs without root's rights and with no way to gain any; the server listens on no network.
 
 A physical backup is a whole server: its configuration is replaced by ours, so that no command in it is obeyed, and its
 event triggers are off. Its catalogs are read by the server as they are.
@@ -353,6 +353,12 @@ class PostgreSQL(Engine):
 
     def checksum(self, table, database=None):
         return self._reader.checksum(table, database)
+
+    def definitions(self):
+        return self._reader.definitions()
+
+    def dialect(self):
+        return self._reader.dialect()
 
     @classmethod
     def live(cls, scratch, settings, login):

@@ -1,0 +1,105 @@
+# Copyright (c) 2026, Restorable Backups contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: no promise of stability is made to others.
+"""What is no row in a database of PostgreSQL, as text that two servers have in common. No owners, no grants, nothing that
+belongs to an extension."""
+
+from __future__ import annotations
+
+# {helpers}: the schema of the drill's own functions, as a literal.
+_OWN = """s.nspname !~ '^pg_' AND s.nspname NOT IN ('information_schema', {helpers})
+  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = '{catalog}'::regclass AND d.objid = {oid} AND d.deptype = 'e')"""
+
+_KINDS = (
+    # Columns in their order: a dump keeps it.
+    (
+        "pg_class",
+        "c.oid",
+        """SELECT 'table', s.nspname || '.' || c.relname, c.relkind::text || ' ' || coalesce(string_agg(format('%s %s%s%s%s', quote_ident(a.attname),
+    format_type(a.atttypid, a.atttypmod), CASE WHEN a.attnotnull THEN ' NOT NULL' END,
+    CASE WHEN a.attidentity <> '' THEN ' IDENTITY ' || a.attidentity::text WHEN a.attgenerated <> '' THEN ' GENERATED' END,
+    ' DEFAULT ' || pg_get_expr(f.adbin, f.adrelid)), ', ' ORDER BY a.attnum), '')
+  FROM pg_class c JOIN pg_namespace s ON s.oid = c.relnamespace
+  LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+  LEFT JOIN pg_attrdef f ON f.adrelid = c.oid AND f.adnum = a.attnum
+  WHERE c.relkind IN ('r', 'p', 'f') AND c.relpersistence <> 't' AND {own} GROUP BY c.oid, s.nspname""",
+    ),
+    (
+        "pg_class",
+        "c.oid",
+        """SELECT CASE c.relkind WHEN 'v' THEN 'view' ELSE 'materialized view' END, s.nspname || '.' || c.relname,
+    pg_get_viewdef(c.oid) FROM pg_class c JOIN pg_namespace s ON s.oid = c.relnamespace
+  WHERE c.relkind IN ('v', 'm') AND {own}""",
+    ),
+    (
+        "pg_class",
+        "x.indrelid",
+        """SELECT 'index', s.nspname || '.' || c.relname, pg_get_indexdef(c.oid)
+  FROM pg_index x JOIN pg_class c ON c.oid = x.indexrelid JOIN pg_namespace s ON s.oid = c.relnamespace WHERE {own}""",
+    ),
+    (
+        "pg_class",
+        "o.conrelid",
+        """SELECT 'constraint', s.nspname || '.' || coalesce(c.relname || '.', '') || o.conname,
+    pg_get_constraintdef(o.oid) FROM pg_constraint o JOIN pg_namespace s ON s.oid = o.connamespace
+  LEFT JOIN pg_class c ON c.oid = o.conrelid WHERE o.contype <> 'n' AND {own}""",
+    ),
+    (
+        "pg_class",
+        "c.oid",
+        """SELECT 'trigger', s.nspname || '.' || c.relname || '.' || g.tgname, g.tgenabled::text || ' ' || pg_get_triggerdef(g.oid)
+  FROM pg_trigger g JOIN pg_class c ON c.oid = g.tgrelid JOIN pg_namespace s ON s.oid = c.relnamespace
+  WHERE NOT g.tgisinternal AND {own}""",
+    ),
+    (
+        "pg_class",
+        "c.oid",
+        """SELECT 'rule', s.nspname || '.' || c.relname || '.' || r.rulename, pg_get_ruledef(r.oid) FROM pg_rewrite r
+  JOIN pg_class c ON c.oid = r.ev_class JOIN pg_namespace s ON s.oid = c.relnamespace WHERE r.rulename <> '_RETURN' AND {own}""",
+    ),
+    (
+        "pg_class",
+        "c.oid",
+        """SELECT 'policy', s.nspname || '.' || c.relname || '.' || p.polname, p.polcmd::text || coalesce(' USING '
+    || pg_get_expr(p.polqual, p.polrelid), '') || coalesce(' CHECK ' || pg_get_expr(p.polwithcheck, p.polrelid), '')
+  FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid JOIN pg_namespace s ON s.oid = c.relnamespace WHERE {own}""",
+    ),
+    (
+        "pg_proc",
+        "p.oid",
+        """SELECT 'function', s.nspname || '.' || p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')',
+    CASE WHEN p.prokind IN ('f', 'p') THEN pg_get_functiondef(p.oid) ELSE p.prokind::text END
+  FROM pg_proc p JOIN pg_namespace s ON s.oid = p.pronamespace WHERE {own}""",
+    ),
+    (
+        "pg_type",
+        "t.oid",
+        """SELECT 'type', s.nspname || '.' || t.typname, CASE t.typtype WHEN 'e' THEN (SELECT string_agg(e.enumlabel, ', '
+    ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid) WHEN 'd' THEN format_type(t.typbasetype, t.typtypmod)
+    ELSE t.typtype::text END
+  FROM pg_type t JOIN pg_namespace s ON s.oid = t.typnamespace WHERE t.typtype IN ('e', 'd', 'r') AND {own}""",
+    ),
+    (
+        "pg_class",
+        "c.oid",
+        """SELECT 'sequence', s.nspname || '.' || c.relname, CASE WHEN has_sequence_privilege(c.oid, 'SELECT') OR
+    has_sequence_privilege(c.oid, 'USAGE') THEN coalesce(pg_sequence_last_value(c.oid)::text, 'unused') END
+  FROM pg_class c JOIN pg_namespace s ON s.oid = c.relnamespace WHERE c.relkind = 'S' AND {own}""",
+    ),
+)
+# Anybody sees which there are; their bytes only who may.
+_LARGE_OBJECTS = """SELECT 'large object', m.oid::text, CASE WHEN (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
+    OR pg_has_role(m.lomowner, 'USAGE') OR EXISTS (SELECT FROM aclexplode(m.lomacl) e
+      WHERE e.privilege_type = 'SELECT' AND (e.grantee = 0 OR pg_has_role(e.grantee, 'USAGE')))
+    THEN md5(lo_get(m.oid)) END FROM pg_largeobject_metadata m"""
+
+
+def query(helpers):
+    """One question for all of it: rows of kind, name and text, which is NULL where this user may not read it."""
+    parts = [
+        text.replace("{own}", _OWN.replace("{helpers}", helpers).replace("{catalog}", catalog).replace("{oid}", oid))
+        for catalog, oid, text in _KINDS
+    ]
+    return "\nUNION ALL ".join(parts + [_LARGE_OBJECTS]) + ";\n"
