@@ -723,3 +723,37 @@ def test_a_connection_to_what_is_no_mongodb(folder):
         Connection(path, timeout=10)
     thread.join()
     server.close()
+
+
+@pytest.mark.parametrize("form", sorted(FORMS))
+def test_definitions(engine, source, folder, form):
+    job = job_of(FORMS[form](folder, source.client))
+    made = engine()
+    drill(made, job)
+    ours = made.definitions()
+    live = MongoDB.live(None, {}, source.login)
+    assert {key: text for key, text in live.definitions().items() if key[0] in ("shop", "other")} == ours
+    live.close()
+    assert {key[1:] for key in ours} >= {
+        ("view", "cheap"),
+        ("index", "orders.name_1"),
+        ("index", "places.at_2dsphere"),
+        ("options of collection", "capped"),
+        ("options of collection", "clustered"),
+        ("options of collection", "collated"),
+        ("options of collection", "ruled"),
+        ("options of collection", "weather"),
+    }
+    assert ours[("shop", "index", "old.at_1")] == '{"expireAfterSeconds": 3600, "key": {"at": 1}}'
+    theirs = made._connection
+    theirs.ask("shop", {"dropIndexes": "orders", "index": "name_1"})
+    theirs.ask("shop", {"drop": "cheap"})
+    theirs.ask("shop", {"collMod": "old", "index": {"name": "at_1", "expireAfterSeconds": 60}})
+    theirs.ask("shop", {"collMod": "ruled", "validator": {}})
+    changed = made.definitions()
+    assert {key[1:] for key in ours if ours[key] != changed.get(key)} == {
+        ("view", "cheap"),
+        ("index", "orders.name_1"),
+        ("index", "old.at_1"),
+        ("options of collection", "ruled"),
+    }

@@ -559,3 +559,33 @@ def test_a_damaged_stream_stops_the_restore(engine, folder):
 def test_the_services_own_user_is_known():
     assert Redis.users[0] == "redis"
     assert pwd.getpwuid(os.geteuid())
+
+
+LIBRARY = "#!lua name=%s\nredis.register_function('%s', function() return 42 end)"
+
+
+def test_definitions(engine, source, folder):
+    server = source()
+    far = int(time.time() * 1000) + (300 << 30)
+    server.fill(EVERYTHING + [["FUNCTION", "LOAD", LIBRARY % (name, name)] for name in ("second", "first")])
+    server.fill([["SET", "ends %d" % at, "x", "PXAT", far + at] for at in range(2500)] + ["SET soon x EX 1"])
+    made = engine()
+    drill(made, job_of(server.save(folder / "dump.rdb")))
+    ours = made.definitions()
+    live = Redis.live(None, {}, {"unix_socket": server.socket})
+    assert live.definitions() == ours
+    assert set(ours) == {
+        (None, "function library", "first"),
+        (None, "function library", "second"),
+        (None, "option", "db0 keys with a TTL"),
+    }
+    assert ours[(None, "option", "db0 keys with a TTL")].startswith("2500-")
+    made._reader._ask("SELECT", 0)
+    assert dict(made._reader._ends_of([b"ends 7", b"text", b"none"])) == {b"ends 7": far + 7}
+    server.fill(["SET soon y EX 100", ["PEXPIREAT", "ends 1", far]])
+    assert live.definitions()[(None, "option", "db0 keys with a TTL")] != ours[(None, "option", "db0 keys with a TTL")]
+    server.fill([["PEXPIREAT", "ends 1", far + 1], ["FUNCTION", "DELETE", "first"]])
+    server.fill([["FUNCTION", "LOAD", "REPLACE", LIBRARY % ("second", "other")]])
+    theirs = live.definitions()
+    assert {key[2] for key in ours if ours[key] != theirs.get(key)} == {"first", "second"}
+    live.close()

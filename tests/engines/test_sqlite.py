@@ -178,3 +178,26 @@ def test_logins_make_no_sense(tmp_path):
         SQLite.live(scratch, {}, {"database": str(tmp_path / "none.db")})
     assert failure.value.code == "bad_option"
     scratch.close()
+
+
+def test_definitions(engine, tmp_path):
+    more = "CREATE INDEX by_name ON customers (name); CREATE TRIGGER t DELETE ON empty BEGIN SELECT 1; END;"
+    path = make(tmp_path / "shop.db", SHOP, more, "CREATE TABLE own (x UNIQUE); PRAGMA user_version=7; PRAGMA journal_mode=WAL")
+    drill(engine, job_of(path))
+    ours = engine.definitions()
+    assert ours[(None, "option", "user_version")] == "7" and ours[(None, "option", "application_id")] == "0"
+    assert ours[(None, "view", "named")] == "CREATE VIEW named AS SELECT name FROM customers"
+    assert {key[1:] for key in ours} >= {("index", "by_name"), ("trigger", "t"), ("table", 'order "x" y'), ("table", "own")}
+    assert not [key for key in ours if key[2].startswith("sqlite_")]
+    live = SQLite.live(None, {}, {"database": str(path)})
+    assert live.definitions() == ours
+    make(path, "DROP INDEX by_name; DROP VIEW named; CREATE VIEW named AS SELECT id FROM customers; PRAGMA user_version=8")
+    theirs = live.definitions()
+    assert {key[1:] for key in ours if ours[key] != theirs.get(key)} == {
+        ("index", "by_name"),
+        ("view", "named"),
+        ("option", "user_version"),
+    }
+    with pytest.raises(EngineError):
+        live.query("PRAGMA user_version=9")
+    live.close()

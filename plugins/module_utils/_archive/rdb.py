@@ -746,6 +746,7 @@ class AofFolder:
         text = b"".join(pieces).decode("utf-8", "replace")
         if size > _MAX_LIST or not text.endswith("\n"):
             raise Damaged("truncated", "the list of files does not end with its last line", stream.offset)
+        listed = set()
         for line in text.splitlines():
             words = line.split()
             if line.startswith("#"):
@@ -753,7 +754,10 @@ class AofFolder:
             about = dict(zip(words[::2], words[1::2]))
             if len(words) % 2 or about.get("type") not in ("b", "i", "h") or not about.get("file"):
                 self._report.problem("bad_structure", "a line that names no file: %.80s" % line, name)
+            elif about["file"] in listed:
+                self._report.problem("duplicate", "%.80s is in the list of files twice" % about["file"], name)
             else:
+                listed.add(about["file"])
                 self._list.append((about["type"], about["file"]))
 
     def finish(self):

@@ -160,6 +160,10 @@ def check_file(path, member, report):
         connection.close()
 
 
+# Numbers in the head of the file that applications set.
+OPTIONS = ("user_version", "application_id")
+
+
 def connect(path, immutable=True):
     """A connection that only reads. With ``immutable`` the file is one that nobody writes to."""
     uri = "file:%s?mode=ro%s" % (quote(path), "&immutable=1" if immutable else "")
@@ -177,8 +181,10 @@ def connect(path, immutable=True):
     return connection
 
 
-def _only_reading(action, first, _second, _database, _trigger):
+def _only_reading(action, first, second, _database, _trigger):
     if action in _READING or action == _PRAGMA and (first or "").lower() in _CHECKS:
+        return sqlite3.SQLITE_OK
+    if action == _PRAGMA and (first or "").lower() in OPTIONS and second is None:
         return sqlite3.SQLITE_OK
     return sqlite3.SQLITE_DENY
 

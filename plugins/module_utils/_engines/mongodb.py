@@ -59,6 +59,9 @@ _OPTIONS = (
     "pipeline",
 )
 _INDEX_DROPPED = ("ns", "v", "background", "storageEngine", "buildUUID", "ready")
+# Of a collection and of an index: what a server says without having been told.
+_DEFAULTS = {"validationLevel": "strict", "validationAction": "error"}
+_INDEX_VERSIONS = ("textIndexVersion", "2dsphereIndexVersion")
 _SCRIPTS = frozenset(("$where", "$function", "$accumulator"))
 _WRITING = frozenset(("$out", "$merge"))
 _QUERY_KEYS = frozenset(
@@ -232,6 +235,13 @@ class MongoDB(Engine):
 
     def checksum(self, table, database=None):
         return self._alive(lambda: self._reader.checksum(table, database))
+
+    def definitions(self):
+        found = {}
+        for name, there in self._names.items():
+            for (kind, what), text in self._alive(lambda there=there: self._reader.definitions_of(there)).items():
+                found[(name, kind, what)] = text
+        return found
 
     def _shown(self, database):
         """The database on the server that a database of the dump has become."""
@@ -477,6 +487,24 @@ class Reader:
                 found[name] = self._count(database, name, about.get("type"))
         return found
 
+    def definitions_of(self, database):
+        """{(kind, name): text} of the options, views and indexes of one database."""
+        found = {}
+        for about in list(self._find(database, {"listCollections": 1, "cursor": {}})):
+            name, options = about["name"], about.get("options") or {}
+            if not mongodump.is_restored(database, name) or name.startswith(mongodump.BUCKETS):
+                continue
+            text = _text_of_options(options)
+            if about.get("type") == "view":
+                found[("view", name)] = text
+                continue
+            if text != "{}":
+                found[("options of collection", name)] = text
+            for index in self._find(database, {"listIndexes": name, "cursor": {}}):
+                if not _is_implied(index, options):
+                    found[("index", "%s.%s" % (name, index["name"]))] = _text_of_index(index)
+        return found
+
     def _count(self, database, name, kind):
         pipeline = [{"$group": {"_id": None, "n": {"$sum": 1}}}]
         try:
@@ -553,7 +581,7 @@ class _Live:
     def counts(self):
         return self._alive(self._counts)
 
-    def _counts(self):
+    def _databases(self):
         names = (
             [self._only]
             if self._only
@@ -562,11 +590,23 @@ class _Live:
                 for each in self._connection.ask("admin", {"listDatabases": 1, "nameOnly": True})["databases"]
             ]
         )
+        return [name for name in names if name not in _OF_SERVER and not _OURS.match(name)]
+
+    def _counts(self):
         found = {}
-        for database in names:
-            if database not in _OF_SERVER and not _OURS.match(database):
-                for name, rows in self._reader.count_all(database).items():
-                    found[(database, name)] = rows
+        for database in self._databases():
+            for name, rows in self._reader.count_all(database).items():
+                found[(database, name)] = rows
+        return found
+
+    def definitions(self):
+        return self._alive(self._definitions)
+
+    def _definitions(self):
+        found = {}
+        for database in self._databases():
+            for (kind, name), text in self._reader.definitions_of(database).items():
+                found[(database, kind, name)] = text
         return found
 
     def query(self, sql, database=None):
@@ -654,6 +694,52 @@ def _names_in(value):
 
 def _row(document):
     return [values.to_text(value) for value in document.values()]
+
+
+def _text_of_options(options):
+    """The options of a collection or view, the same for what means the same."""
+    kept = {key: options[key] for key in _OPTIONS if key in options and options[key] != _DEFAULTS.get(key, False)}
+    series = kept.get("timeseries")
+    if isinstance(series, dict) and "granularity" in series:
+        # The span of a bucket follows from it, and newer servers say it.
+        kept["timeseries"] = {key: series[key] for key in series if key != "bucketMaxSpanSeconds"}
+    if isinstance(kept.get("clusteredIndex"), dict):
+        kept["clusteredIndex"] = _without(kept["clusteredIndex"], ("v",))
+    if isinstance(kept.get("collation"), dict):
+        kept["collation"] = _without(kept["collation"], ("version",))
+    return values.to_text(_ordered(kept))
+
+
+def _text_of_index(index):
+    kept = _without(index, _INDEX_DROPPED + _INDEX_VERSIONS + ("name",))
+    if isinstance(kept.get("collation"), dict):
+        kept["collation"] = _without(kept["collation"], ("version",))
+    return values.to_text(_ordered({key: kept[key] for key in kept if kept[key] is not False}))
+
+
+def _is_implied(index, options):
+    """Whether an index comes with its collection: that of _id, the clustered one, and that of a time series, which
+    only newer servers make."""
+    series = options.get("timeseries") or {}
+    own = {series.get("metaField"): 1, series.get("timeField"): 1}
+    return list(index["key"]) == ["_id"] or bool(index.get("clustered")) or bool(series) and index["key"] == own
+
+
+def _without(document, dropped):
+    return {key: document[key] for key in document if key not in dropped}
+
+
+def _ordered(document):
+    """By name, with whole numbers alike however they are stored. Below the first level the order may matter."""
+    return {key: _alike(document[key]) for key in sorted(document)}
+
+
+def _alike(value):
+    if isinstance(value, dict):
+        return {key: _alike(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_alike(each) for each in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _dotted(name):

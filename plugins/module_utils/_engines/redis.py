@@ -44,6 +44,11 @@ _MANIFEST = ".manifest"
 _KEYS_AT_ONCE = 1000
 _VALUES_AT_ONCE = 100
 _ELEMENTS_AT_ONCE = 2000
+# A key that ends within this time (seconds) of the drill's start may be gone on one side when both are compared.
+_SOON = 86400
+_STARTED = time.time()
+# How often a key is asked again whose end cannot be told to the millisecond.
+_MOST_TRIES = 50
 _DATABASES = 16
 _MOST_DATABASES = 16384
 _REFUSED_FLAGS = {"write", "admin", "pubsub", "blocking", "noscript", "may_replicate"}
@@ -282,6 +287,9 @@ class Redis(Engine):
     def checksum(self, table, database=None):
         return self._alive(lambda: self._reader.checksum(table, database))
 
+    def definitions(self):
+        return self._alive(lambda: self._reader.definitions())
+
     def _alive(self, question):
         try:
             return question()
@@ -397,6 +405,65 @@ class Reader:
             if cursor in (b"0", 0):
                 return "%d-%064x" % (number, total % (1 << 256))
 
+    def definitions(self):
+        """The libraries of functions, and when the keys of each database end."""
+        found = {(None, "function library", name): text for name, text in self._libraries()}
+        for _database, name in self.counts():
+            ends = self._ends(name)
+            if ends:
+                found[(None, "option", "%s keys with a TTL" % name)] = ends
+        return found
+
+    def _libraries(self):
+        try:
+            answer = self.connection.ask("FUNCTION", "LIST", "WITHCODE")
+        except _resp.Refusal as refusal:
+            # Servers before Redis 7 have none.
+            if "unknown command" in str(refusal).lower():
+                return []
+            raise EngineError("query_failed", "Redis: %s" % refusal) from None
+        except socket.timeout:
+            raise EngineError("query_failed", "no answer within %s seconds" % self._timeout) from None
+        return sorted(map(_library, answer))
+
+    def _ends(self, name):
+        """A text that is the same where the same keys end at the same time; None where no key has an end. Keys that end
+        soon are left out."""
+        self._ask("SELECT", _number(name))
+        total = number = 0
+        seen, cursor = set(), b"0"
+        while True:
+            cursor, keys = self._ask("SCAN", cursor, "COUNT", _KEYS_AT_ONCE)
+            fresh = {_short(key): key for key in keys}
+            for key, end in self._ends_of([key for short, key in fresh.items() if short not in seen]):
+                if end > (_STARTED + _SOON) * 1000:
+                    total += int.from_bytes(hashlib.sha256(_framed(key, b"%d" % end)).digest(), "big")
+                    number += 1
+            seen.update(fresh)
+            if cursor in (b"0", 0):
+                return "%d-%064x" % (number, total % (1 << 256)) if number else None
+
+    def _ends_of(self, keys):
+        """(key, when it ends in milliseconds since 1970), of the keys that have an end. PEXPIRETIME is of Redis 7: what
+        is left is asked between two looks at the server's clock, until both show the same millisecond."""
+        for _try in range(_MOST_TRIES):
+            if not keys:
+                return
+            questions = [("TIME",)]
+            for key in keys:
+                questions += [("PTTL", key), ("TIME",)]
+            answers = self._ask_all(questions)
+            clocks = [int(seconds) * 1000 + int(micro) // 1000 for seconds, micro in answers[::2]]
+            again = []
+            for key, left, before, after in zip(keys, answers[1::2], clocks, clocks[1:]):
+                if left >= 0 and before != after:
+                    again.append(key)
+                elif left >= 0:
+                    yield key, before + left
+            keys = again
+        if keys:
+            raise EngineError("query_failed", "Redis: the end of %d keys cannot be told exactly" % len(keys))
+
     def _lasting(self, keys):
         """(key, type) of those that are there and have no end."""
         answers = self._ask_all([("TYPE", key) for key in keys] + [("PTTL", key) for key in keys])
@@ -461,6 +528,12 @@ class Reader:
 
 class _Live(Reader):
     """The same of a server that is not ours."""
+
+    def definitions(self):
+        try:
+            return super().definitions()
+        except (OSError, ValueError) as error:
+            raise EngineError("query_failed", "the live Redis: %s" % error) from None
 
     def _ask(self, *words):
         try:
@@ -566,6 +639,12 @@ def _text(value):
     if isinstance(value, list):
         return " ".join("" if each is None else str(_text(each)) for each in value)
     return None if value is None else str(value)
+
+
+def _library(about):
+    """(name, text) of a library of functions, as FUNCTION LIST tells of it."""
+    facts = dict(zip(map(_text, about[::2]), about[1::2]))
+    return _text(facts.get("library_name")), "%s: %s" % (_text(facts.get("engine")), _text(facts.get("library_code")))
 
 
 def _framed(*pieces):

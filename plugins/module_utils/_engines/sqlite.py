@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import struct
 import time
 
@@ -23,6 +24,8 @@ from ._base import Engine, EngineError
 
 # Steps of SQLite's machine between two looks at the clock.
 _STEPS = 100000
+# White space, and what holds it in earnest: texts, names and comments, which may lack their end.
+_SPACE = re.compile(r"""\s+|'[^']*'?|"[^"]*"?|`[^`]*`?|\[[^\]]*\]?|--[^\n]*|/\*.*?(?:\*/|\Z)""", re.DOTALL)
 
 
 class SQLite(Engine):
@@ -71,6 +74,9 @@ class SQLite(Engine):
 
     def checksum(self, table, database=None):
         return self._reader.checksum(table, database)
+
+    def definitions(self):
+        return self._reader.definitions()
 
     def version(self):
         return _sqlite3().sqlite_version
@@ -144,6 +150,9 @@ class _Reader:
         del database
         return self.ask(_checksum, table)
 
+    def definitions(self):
+        return self.ask(_definitions)
+
     def close(self):
         self._connection.close()
 
@@ -174,6 +183,24 @@ def _checksum(connection, table):
         total += int.from_bytes(hashlib.sha256(b"".join(map(_canonical, row))).digest(), "big")
         number += 1
     return "%d-%064x" % (number, total % (1 << 256))
+
+
+def _definitions(connection):
+    """What the schema says, and the numbers that applications set. What SQLite makes by itself is left out."""
+    found = {
+        (None, "option", name): _text(connection.execute("PRAGMA " + name).fetchone()[0])
+        for name in database_file.OPTIONS
+    }
+    for kind, name, sql in connection.execute("SELECT type, name, sql FROM sqlite_master"):
+        kind, name, sql = (_text(each) or "" for each in (kind, name, sql))
+        if not name.lower().startswith("sqlite_"):
+            found[(None, kind, name)] = _spaced(sql)
+    return found
+
+
+def _spaced(sql):
+    """A statement with one space wherever white space means nothing."""
+    return _SPACE.sub(lambda match: " " if match.group().isspace() else match.group(), sql).strip()
 
 
 def _canonical(value):

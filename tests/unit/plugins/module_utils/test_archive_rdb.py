@@ -425,6 +425,7 @@ def test_names_of_the_folder():
         ({"a.aof.manifest": b"x" * (1 << 21)}, "truncated"),
         ({"a.aof.manifest": LIST + b"nonsense\n"}, "bad_structure"),
         ({"a.aof.manifest": b""}, "truncated"),
+        ({"a.aof.manifest": LIST * 2}, "duplicate"),
         ({"a.aof.2.base.rdb": sealed(BASE)[:-9]}, "truncated"),
         ({"a.aof.2.base.rdb": b""}, "bad_structure"),
         ({"a.aof.2.incr.aof": COMMANDS[:-3]}, "truncated"),

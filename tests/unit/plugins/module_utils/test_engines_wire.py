@@ -12,7 +12,7 @@ import threading
 import pytest
 
 from ansible_collections.restorable.backups.plugins.module_utils._archive._report import Member
-from ansible_collections.restorable.backups.plugins.module_utils._engines import EngineError, Installation, _resp, redis
+from ansible_collections.restorable.backups.plugins.module_utils._engines import EngineError, Installation, _resp, mongodb, redis, sqlite
 from ansible_collections.restorable.backups.plugins.module_utils._engines import _mongodb_values as values
 from ansible_collections.restorable.backups.plugins.module_utils._engines import _mongodb_wire as wire
 from ansible_collections.restorable.backups.plugins.module_utils._engines.mongodb import Reader
@@ -315,3 +315,49 @@ class TestQueriesOfMongoDB:
         with pytest.raises(EngineError) as failure:
             Reader(Nobody(), None, str).query(text)
         assert failure.value.code == "query_failed"
+
+
+class TestDefinitions:
+    def test_a_library_of_functions(self):
+        about = [b"library_name", b"lib", b"engine", b"LUA", b"functions", [], b"library_code", b"#!lua name=lib"]
+        assert redis._library(about) == ("lib", "LUA: #!lua name=lib")
+
+    @pytest.mark.parametrize(
+        "options, text",
+        [
+            ({"capped": False, "uuid": b"x", "storageEngine": {}, "validationLevel": "strict"}, "{}"),
+            ({"size": 512.0, "capped": True}, '{"capped": true, "size": 512}'),
+            ({"collation": {"locale": "de", "version": "57.1"}}, '{"collation": {"locale": "de"}}'),
+            ({"clusteredIndex": {"v": 2, "name": "x"}}, '{"clusteredIndex": {"name": "x"}}'),
+            ({"pipeline": [{"b": 1.5, "a": 2.0}], "viewOn": "x"}, '{"pipeline": [{"b": 1.5, "a": 2}], "viewOn": "x"}'),
+            (
+                {"timeseries": {"timeField": "t", "granularity": "hours", "bucketMaxSpanSeconds": 2592000}},
+                '{"timeseries": {"timeField": "t", "granularity": "hours"}}',
+            ),
+            ({"timeseries": {"bucketMaxSpanSeconds": 5}}, '{"timeseries": {"bucketMaxSpanSeconds": 5}}'),
+        ],
+    )
+    def test_options_of_a_collection(self, options, text):
+        assert mongodb._text_of_options(options) == text
+
+    def test_indexes(self):
+        index = {"v": 2, "unique": True, "key": {"b": 1.0, "a": -1}, "name": "x", "ns": "s.t", "background": True, "sparse": False}
+        assert mongodb._text_of_index(index) == '{"key": {"b": 1, "a": -1}, "unique": true}'
+        series = {"timeseries": {"timeField": "t", "metaField": "m"}}
+        assert mongodb._is_implied({"key": {"m": 1, "t": 1}}, series)
+        assert not mongodb._is_implied({"key": {"m": 1, "t": 1}}, {})
+        assert not mongodb._is_implied({"key": {"m": 1, "t": -1}}, series)
+        assert mongodb._is_implied({"key": {"_id": 1}}, {})
+
+    @pytest.mark.parametrize(
+        "sql, text",
+        [
+            ("CREATE  TABLE\n t (\tx )\n", "CREATE TABLE t ( x )"),
+            ("SELECT 'a  b', \"c  d\",  [e  f], `g  h`", "SELECT 'a  b', \"c  d\", [e  f], `g  h`"),
+            ("x  -- it's  so\n  y /* a  'b */  z", "x -- it's  so y /* a  'b */ z"),
+            ("x  /* a  b", "x /* a  b"),
+            ("'it''s  so'  x", "'it''s  so' x"),
+        ],
+    )
+    def test_white_space_of_a_schema(self, sql, text):
+        assert sqlite._spaced(sql) == text
