@@ -75,6 +75,12 @@ def version(source):
 def assert_same_content(engine, live, database):
     ours = {name: engine.checksum(name, key) for key, name in engine.counts() if key in (None, database)}
     assert ours == {name: live.checksum(name, database) for name in ours}
+    assert engine.dialect() == live.dialect()
+    assert definitions_of(engine, (None, database)) == definitions_of(live, (database,))
+
+
+def definitions_of(side, databases):
+    return {key[1:]: text for key, text in side.definitions().items() if key[0] in databases}
 
 
 # -- honest dumps -------------------------------------------------------------------------------------------------
@@ -175,6 +181,42 @@ def test_the_same_content_in_another_order_and_another_content(source, live):
         source.sql("DROP TABLE one, two, three, four", "emptydb")
     assert sums[0] == sums[1]
     assert len(set(sums)) == 3
+
+
+@pytest.mark.parametrize(
+    "change, kind, name",
+    [
+        ("DROP VIEW shown", "view", "public.shown"),
+        ("CREATE OR REPLACE VIEW shown AS SELECT a FROM kept WHERE a > 1", "view", "public.shown"),
+        ("DROP INDEX kept_b", "index", "public.kept_b"),
+        ("ALTER TABLE kept ALTER b SET DEFAULT 'y'", "table", "public.kept"),
+        ("ALTER TABLE kept DROP CONSTRAINT positive", "constraint", "public.kept.positive"),
+        ("DROP TRIGGER noted ON kept", "trigger", "public.kept.noted"),
+        ("CREATE OR REPLACE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN OLD; END'", "function", "public.note()"),
+        ("SELECT setval('numbers', 99)", "sequence", "public.numbers"),
+        ("ALTER TYPE mood ADD VALUE 'glad'", "type", "public.mood"),
+        ("SELECT lo_put(4711, 0, 'other')", "large object", "4711"),
+    ],
+)
+def test_what_is_no_row_is_told_apart(source, live, change, kind, name):
+    source.sql(
+        "CREATE TABLE kept (a int CONSTRAINT positive CHECK (a > 0), b text DEFAULT 'x'); CREATE INDEX kept_b ON kept (b);"
+        "CREATE VIEW shown AS SELECT a FROM kept; CREATE SEQUENCE numbers; CREATE TYPE mood AS ENUM ('sad');"
+        "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
+        "CREATE TRIGGER noted BEFORE UPDATE ON kept FOR EACH ROW EXECUTE FUNCTION note();"
+        "SELECT lo_from_bytea(4711, 'some bytes')",
+        "emptydb",
+    )
+    try:
+        before = definitions_of(live, ("emptydb",))
+        source.sql(change, "emptydb")
+        after = definitions_of(live, ("emptydb",))
+    finally:
+        source.sql(
+            "DROP TABLE kept CASCADE; DROP SEQUENCE numbers; DROP TYPE mood; DROP FUNCTION note; SELECT lo_unlink(4711)", "emptydb"
+        )
+    changed = {key for key in set(before) | set(after) if before.get(key) != after.get(key)}
+    assert changed == {(kind, name)}
 
 
 def test_two_drills_of_one_file_at_once(source, tmp_path):
