@@ -25,6 +25,7 @@ from mysql_source import PASSWORD, Source
 from ansible_collections.restorable.backups.plugins.module_utils._engines import EngineError, Scratch
 from ansible_collections.restorable.backups.plugins.module_utils._engines import mysql as engine_module
 from ansible_collections.restorable.backups.plugins.module_utils._engines.mysql import MysqlEngine
+from ansible_collections.restorable.backups.plugins.module_utils._operations import _assertions
 
 SCRIPT = Path(__file__).with_name("mysql_source.sql")
 TRACE = "restorable-trace"
@@ -840,3 +841,96 @@ def test_compressed(source, drills, tmp_path):
 
     job.path, job.open = None, lambda: _archive.Opened([str(path)], "shop.sql.gz")
     assert drill(drills(), job)[None, "order"] == 7
+
+
+# -- definitions: what is no row ------------------------------------------------------------------------------------
+
+MORE_KINDS = """CREATE DATABASE kinds CHARACTER SET latin1; USE kinds;
+CREATE TABLE parent (a INT, b INT, PRIMARY KEY (a, b));
+CREATE TABLE child (id INT AUTO_INCREMENT PRIMARY KEY, a INT DEFAULT 7, b INT, word VARCHAR(90) COLLATE latin1_bin, doc JSON,
+  twice INT AS (a * 2) VIRTUAL, at TIMESTAMP DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP, KEY by_word (word(9), a),
+  CONSTRAINT of_parent FOREIGN KEY (a, b) REFERENCES parent (a, b) ON DELETE CASCADE, CONSTRAINT small CHECK (b < 99));
+CREATE TABLE parts (a INT) PARTITION BY RANGE (a) (PARTITION low VALUES LESS THAN (5), PARTITION high VALUES LESS THAN MAXVALUE);
+CREATE SEQUENCE counter; SELECT NEXT VALUE FOR counter;
+CREATE VIEW seen AS SELECT c.id, c.word, 'x;\\n' AS text FROM child c JOIN parent p ON p.a = c.a WHERE c.b > 1;
+CREATE FUNCTION joined(one VARCHAR(9), two ENUM('a', 'b')) RETURNS VARCHAR(20) DETERMINISTIC RETURN CONCAT(one, '\t', two);
+CREATE PROCEDURE emptied(IN n INT, OUT m INT) DELETE FROM parts WHERE a > n;
+CREATE TRIGGER noted AFTER INSERT ON child FOR EACH ROW INSERT INTO parts VALUES (NEW.id);
+CREATE EVENT daily ON SCHEDULE EVERY 1 DAY DO DELETE FROM parts;
+"""
+KIND_NAMES = {"table", "index", "constraint", "view", "function", "procedure", "trigger", "event", "partition"}
+
+
+@pytest.fixture
+def kinds(source):
+    source.sql(MORE_KINDS)
+    yield source
+    source.sql("DROP DATABASE kinds")
+
+
+def other_definitions(engine, live_one, mode="checksum"):
+    found, _sums = _assertions.compare(engine, engine.counts(), live_one, {"tolerance": 0, "mode": mode, "tables": None})
+    assert all(one["code"] == "definition_mismatch" for one in found), found
+    return [one["message"] for one in found]
+
+
+@pytest.mark.parametrize("way", ["dump", "named", "existing"])
+def test_definitions(kinds, drills, tmp_path, way):
+    words = ["--databases"] if way == "named" else []
+    path = kinds.dump(tmp_path / "kinds.sql", "--routines", "--triggers", "--events", *words, "kinds")
+    engine = drills(login=kinds.login) if way == "existing" else drills()
+    drill(engine, job_of(path))
+    other = live(engine, kinds, "kinds")
+    found = engine.definitions()
+    assert {kind for _database, kind, _name in found} == KIND_NAMES and None not in found.values()
+    assert engine.dialect() == other.dialect() and engine.dialect().startswith("mariadb 10.")
+    assert other_definitions(engine, other) == []
+    before = []
+    for change, what in () if way != "dump" else (
+        ("CREATE OR REPLACE VIEW seen AS SELECT id, word, 'y' AS text FROM child", "the view seen is another one"),
+        ("ALTER TABLE child ALTER a SET DEFAULT 8", "the table child is another one"),
+        ("ALTER TABLE child DROP KEY by_word", "the index child.by_word is not in"),
+        ("CREATE UNIQUE INDEX more ON parts (a)", "the index parts.more of the live database was not"),
+        ("ALTER TABLE child DROP CONSTRAINT small", "the constraint child.small is not in"),
+        ("ALTER TABLE child DROP FOREIGN KEY of_parent", "the constraint child.of_parent is not in"),
+        ("DROP TRIGGER noted", "the trigger child.noted is not in"),
+        ("CREATE OR REPLACE FUNCTION joined(one INT) RETURNS INT DETERMINISTIC RETURN 1", "the function joined is another one"),
+        ("DROP PROCEDURE emptied", "the procedure emptied is not in"),
+        ("ALTER EVENT daily ON SCHEDULE EVERY 2 DAY", "the event daily is another one"),
+        ("ALTER TABLE parts DROP PARTITION low", "the partition parts.low is not in"),
+        ("DROP VIEW seen", "the view seen is not in"),
+    ):
+        kinds.sql("USE kinds; " + change)
+        now = [one["message"] for one in _assertions._definitions(found, other.definitions(), False, True)]
+        assert [message for message in now if what in message and message not in before], (change, now)
+        before = now
+
+
+def test_definitions_for_one_who_only_reads(kinds, drills, tmp_path):
+    kinds.sql(
+        "CREATE USER reader@localhost IDENTIFIED BY 'x'; GRANT SELECT ON kinds.* TO reader@localhost;"
+        "CREATE USER `half@way`@localhost IDENTIFIED BY 'x'; GRANT SELECT, TRIGGER, EXECUTE ON `kind_`.* TO `half@way`@localhost;"
+    )
+    try:
+        engine = drills()
+        drill(engine, job_of(kinds.dump(tmp_path / "kinds.sql", "--routines", "--triggers", "--events", "kinds")))
+        for user, unseen in (("reader", {"constraint", "trigger", "function", "procedure", "event"}), ("half@way", {"event"})):
+            other = MysqlEngine.live(engine.scratch, {}, dict(kinds.login, database="kinds", user=user, password="x"))
+            found = other.definitions()
+            assert {kind for _database, kind, name in found if name is None} == unseen
+            assert found[None, "view", "seen"] is None
+            assert other_definitions(engine, other) == []
+        kinds.sql("DROP TRIGGER kinds.noted; ALTER TABLE kinds.child ALTER a SET DEFAULT 8; DROP FUNCTION kinds.joined")
+        assert len(other_definitions(engine, other)) == 3
+    finally:
+        kinds.sql("DROP USER reader@localhost, `half@way`@localhost")
+
+
+def test_definitions_of_a_physical_backup(kinds, drills, tmp_path):
+    path = kinds.backup(tmp_path / "b.xbstream", tmp_path / "b")
+    engine = drills()
+    drill(engine, job_of(path))
+    assert {kind for database, kind, _name in engine.definitions() if database == "kinds"} == KIND_NAMES
+    assert other_definitions(engine, live(engine, kinds)) == []
+    kinds.sql("DROP EVENT kinds.daily")
+    assert other_definitions(engine, live(engine, kinds)) == ["the event kinds.daily is not in the live database"]

@@ -105,7 +105,7 @@ class Engine:
     def definitions(self):
         """{(database or None, kind, name): text} of what is no row: columns, views, indexes, triggers, sequences with their
         values, large objects, options. The texts are comparable between servers, and say nothing of owners; None
-        where they cannot be read."""
+        where they cannot be read. (database or None, kind, None) stands for a kind that this login may not see."""
         return {}
 
     def dialect(self):

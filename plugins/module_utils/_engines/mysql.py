@@ -37,6 +37,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 from .._archive._stream import Damaged
+from . import _mysql_definitions as definitions_of
 from . import _mysql_filter as dump_filter
 from . import _mysql_physical as physical
 from . import _mysql_sql as sql_text
@@ -533,6 +534,13 @@ class MysqlEngine(Engine):
     def checksum(self, table, database=None):
         return self._alive(lambda: self._user.checksum(self._real(database), table))
 
+    def definitions(self):
+        # The account of a restore is left with reading, which shows no triggers.
+        return self._alive(lambda: definitions_of.definitions(self._admin.ask, self._names))
+
+    def dialect(self):
+        return _dialect(self.version())
+
     def version(self):
         if self._admin is None:
             # Nothing runs before a physical backup is unpacked.
@@ -721,8 +729,16 @@ class Live:
 
     def counts(self):
         """{(None, table): rows} of the login's database, {(database, table): rows} of all where it has none."""
-        names = {self.database: None} if self.database else {name: name for name in self.databases()}
-        return self._client.counts(names, self._jobs)
+        return self._client.counts(self._named(), self._jobs)
+
+    def _named(self):
+        return {self.database: None} if self.database else {name: name for name in self.databases()}
+
+    def definitions(self):
+        return definitions_of.definitions(self._client.ask, self._named())
+
+    def dialect(self):
+        return _dialect(self.version())
 
     def query(self, sql, database=None):
         return self._client.query(sql, database or self.database)
@@ -882,6 +898,11 @@ def parse_version(text):
     if match is None:
         return None
     return "mariadb" if "mariadb" in text.lower() else "mysql", tuple(int(number) for number in match.groups())
+
+
+def _dialect(text):
+    version = parse_version(text)
+    return text if version is None else "%s %s" % (version[0], _dotted(version[1][:2]))
 
 
 def choose_installation(found, member, is_physical):
