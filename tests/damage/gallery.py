@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import signal
 import sys
 import tempfile
@@ -185,15 +184,22 @@ def run(home: Path, thorough: bool, only: tuple[str, ...], jobs: int, tell: Any)
     _thorough = thorough
     engines = tuple({word.split("/")[0] for word in only})
     started = time.monotonic()
+    with backups(home, thorough, engines) as found:
+        tell(f"{len(found)} intact backups made in {time.monotonic() - started:.0f} s")
+        _strangers = {specimen.engine: specimen.paths()[0] for specimen in reversed(found) if specimen.shape == "file"
+                      and specimen.data == "one"}
+        _specimens = [specimen for specimen in found if not only or specimen.name.startswith(only)]
+        return _shown_all(jobs, tell)
+
+
+@contextmanager
+def only_what_is_begun(pool: ProcessPoolExecutor) -> Iterator[None]:
+    """Told to stop, do not work off the rest of the list."""
     try:
-        with backups(home, thorough, engines) as found:
-            tell(f"{len(found)} intact backups made in {time.monotonic() - started:.0f} s")
-            _strangers = {specimen.engine: specimen.paths()[0] for specimen in reversed(found) if specimen.shape == "file"
-                          and specimen.data == "one"}
-            _specimens = [specimen for specimen in found if not only or specimen.name.startswith(only)]
-            return _shown_all(jobs, tell)
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
+        yield
+    except BaseException:
+        pool.shutdown(cancel_futures=True)
+        raise
 
 
 def _shown_all(jobs: int, tell: Any) -> list[dict[str, Any]]:
@@ -201,7 +207,7 @@ def _shown_all(jobs: int, tell: Any) -> list[dict[str, Any]]:
     # The heaviest first, so that no processor is left alone with one of them in the end.
     order = sorted(range(len(_specimens)), key=lambda number: -_specimens[number].weight)
     # Forked: each worker has the list, and its main thread the signals.
-    with ProcessPoolExecutor(jobs, mp_context=get_context("fork")) as pool:
+    with ProcessPoolExecutor(jobs, mp_context=get_context("fork")) as pool, only_what_is_begun(pool):
         waiting = {pool.submit(work, number, share, SHARES): number for number in order for share in range(SHARES)}
         left = Counter(waiting.values())
         for done in as_completed(waiting):
@@ -265,8 +271,12 @@ def main() -> int:
             parser.error(f"--only: names begin with one of {', '.join(BUILDERS)}")
     find_collection()
     started = time.monotonic()
+    REPORT.parent.mkdir(exist_ok=True)
     try:
-        records = run(ROOT / "build/gallery", not options.quick, only, options.jobs, lambda text: print(text, flush=True))
+        with tempfile.TemporaryDirectory(prefix="gallery-", dir=REPORT.parent) as folder:
+            home = Path(folder)
+            home.chmod(0o755)
+            records = run(home, not options.quick, only, options.jobs, lambda text: print(text, flush=True))
     except ServerError as reason:
         print(reason, file=sys.stderr)
         return 1
@@ -286,7 +296,6 @@ def main() -> int:
 
 
 def report(records: list[dict[str, Any]], seconds: float, thorough: bool) -> None:
-    REPORT.parent.mkdir(exist_ok=True)
     REPORT.write_text(json.dumps({"thorough": thorough, "seconds": round(seconds, 1), "failures": failures(records),
                                   "records": records}, indent=1) + "\n", encoding="utf-8")
 

@@ -32,8 +32,7 @@ from .specimen import Shelf, Specimen  # noqa: E402
 
 @contextmanager
 def backups(home: Path, thorough: bool, engines: tuple[str, ...] = ()) -> Iterator[list[Specimen]]:
-    """All intact backups, and their servers alive as long as the block lasts. ``home`` is emptied before."""
-    shutil.rmtree(home, ignore_errors=True)
+    """All intact backups in an empty folder, and their servers alive as long as the block lasts."""
     shelf = Shelf(home / "intact", thorough)
     shelf.home.mkdir(parents=True)
     with ExitStack() as stack:
@@ -100,6 +99,7 @@ def main() -> int:
     parser.add_argument("--thorough", action="store_true", help="all formats, and data sets of 200 MB")
     parser.add_argument("--engines", default="", help="which, of " + ",".join(BUILDERS))
     options = parser.parse_args()
+    shutil.rmtree(options.home, ignore_errors=True)
     try:
         with backups(options.home.resolve(), options.thorough, tuple(filter(None, options.engines.split(",")))) as found:
             for specimen in found:
