@@ -37,6 +37,9 @@ class Fleet:
         (self.drills.place / "fleet.json").write_text(json.dumps(document))
         run = self.drills.command("ansible-playbook", f"restorable.backups.{playbook}", "-i", "fleet.json", "--limit", "all:!spare:!away",
                                   *arguments).ended()
+        # Shown by pytest where a test fails.
+        print(run.output)
+        print(json.dumps({host: [record["errors"], record["violations"]] for host, record in self.records().items()}, indent=1))
         found = re.findall(r"^(\S+)\s+: (ok=.*)$", run.output.partition("PLAY RECAP")[2], re.M)
         recap = {host: {key: int(number) for key, number in re.findall(r"(\w+)=(\d+)", rest)} for host, rest in found}
         assert recap and run.code == code, run.output
@@ -126,7 +129,8 @@ def test_one_of_many_and_none_at_all(fleet, drills, databases, fetched):
     old = Stack(databases, "cache").record(age=90 * DAY, engine="redis")
     more = databases.backup("cache") + databases.backup("cache")
     try:
-        fleet.host("cache", "cache", protect_drill_select="random", protect_drill_window="30d", protect_drill_min_rows={"db1": 1})
+        fleet.host("cache", "cache", protect_drill_select="random", protect_drill_window="30d", protect_max_age="1000d",
+                   protect_drill_min_rows={"db1": 1})
         fleet.host("lite", "lite")
         fleet.host("lost", "shop", protect_source="nowhere")
         chosen = []
