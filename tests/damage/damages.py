@@ -81,17 +81,20 @@ class Change:
 
 
 def damages(specimen: Specimen, thorough: bool, strangers: dict[str, Path] | None = None) -> Iterator[Damage]:
-    """All damages of a backup, in a fixed order. ``strangers`` are files of other engines, by the engine's name."""
+    """All damages of a backup, in a fixed order; of a large one in the bounded form one of each family. ``strangers`` are files of other engines, by the engine's name."""
     density = THOROUGH if thorough else QUICK
     if specimen.weight > HEAVY:
         density = FEW
     found = _of_folder(specimen, density) if specimen.shape == "folder" else _of_stream(specimen, density)
     seen: set[str] = set()
+    families: set[str] = set()
     for damage in [*found, *_of_content(specimen), *_strangers(specimen, strangers or {}), *_of_parents(specimen)]:
         if damage.name in seen:
             raise AssertionError(f"two damages of {specimen.name} are called {damage.name}")
         seen.add(damage.name)
-        yield damage
+        if thorough or density is not FEW or damage.parents is not None or damage.family not in families:
+            families.add(damage.family)
+            yield damage
 
 
 def _of_content(specimen: Specimen) -> Iterator[Damage]:

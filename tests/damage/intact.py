@@ -53,8 +53,13 @@ def _postgresql(stack: ExitStack, servers: Path, shelf: Shelf) -> None:
     # The newest, and the oldest for dumps by another version; all of them where there is time.
     for number, (version, programs) in enumerate(found if shelf.thorough else [found[0], *found[1:][-1:]]):
         server = stack.enter_context(PostgreSQL(servers / f"postgresql-{version}", programs))
-        intact_postgresql.fill(server, shelf.thorough and not number)
+        intact_postgresql.fill(server, [name for name in intact_postgresql.DATABASES
+                                        if name != "big" or shelf.thorough and not number])
         intact_postgresql.build(server, shelf, newest=not number)
+        if shelf.thorough or not number:
+            # A copy of the whole server is as large as the server: it gets a small one.
+            small = stack.enter_context(PostgreSQL(servers / f"postgresql-{version}-small", programs))
+            intact_postgresql.build_base(small, shelf, newest=not number)
 
 
 def _mysql(stack: ExitStack, servers: Path, shelf: Shelf) -> None:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from .servers import PostgreSQL, ServerError
@@ -17,7 +17,7 @@ ROLES = 'CREATE ROLE app; CREATE ROLE "app owner"; CREATE ROLE reporting;'
 DATABASES = {
     "empty": "", "one": "CREATE TABLE single (id integer PRIMARY KEY, t text); INSERT INTO single VALUES (1, 'one');",
     "odd": "postgresql-odd.sql", "medium": "postgresql-medium.sql", "latin": "postgresql-latin.sql",
-    "raw": "postgresql-raw.sql",
+    "raw": "postgresql-raw.sql", "big": "postgresql-big.sql",
 }
 ENCODINGS = {"latin": "LATIN1", "raw": "SQL_ASCII"}
 
@@ -43,9 +43,10 @@ CHANGES = {
 COMMON = ("rows missing", "table missing", "text changed", "bytes changed", "old copy", "another database")
 
 
-def fill(server: PostgreSQL, thorough: bool) -> None:
+def fill(server: PostgreSQL, names: Iterable[str]) -> None:
     server.sql(ROLES)
-    for name, content in {**DATABASES, **({"big": "postgresql-big.sql"} if thorough else {})}.items():
+    for name in names:
+        content = DATABASES[name]
         encoding = ENCODINGS.get(name, "UTF8")
         server.sql(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'")
         text = (DATA / content).read_text(encoding="utf-8") if content.endswith(".sql") else content
@@ -148,7 +149,6 @@ def build(server: PostgreSQL, shelf: Shelf, newest: bool) -> None:
 
     plain = maker.dump("odd", "plain", suffix=".sql", changes=every, deep=newest)
     maker.dump("odd", "custom", "-Fc", core=custom, suffix=".dump", changes=every)
-    maker.base("basebackup.gz", "-Ft", "-z", "-X", "fetch")
     if newest or thorough:
         folder = maker.directory("odd", "directory", changes=common)
         maker.dump("odd", "tar", "-Ft", core=TreeTar(member_of_directory), suffix=".tar", changes=common)
@@ -188,11 +188,19 @@ def build(server: PostgreSQL, shelf: Shelf, newest: bool) -> None:
         maker.dump("odd", "schema", "--schema-only", suffix=".sql", live=False)
         maker.as_tar(folder, "postgresql/odd/directory.tar.gz", (Gzip(),))
         maker.directory("empty", "directory")
-        maker.base("basebackup", "-Ft", "-X", "fetch")
-        maker.base("basebackup-stream.gz", "-Ft", "-z", "-X", "stream")
         big = maker.dump("big", "plain", suffix=".sql")
         shelf.parts(shelf.wrapped(big, ".gz.tar", gem("PostgreSQL.sql.gz")), 3)
         maker.dump("big", "custom", "-Fc", core=custom, suffix=".dump")
+
+
+def build_base(server: PostgreSQL, shelf: Shelf, newest: bool) -> None:
+    """Copies of the whole server."""
+    fill(server, ("odd",))
+    maker = Maker(server, shelf, newest)
+    maker.base("basebackup.gz", "-Ft", "-z", "-X", "fetch")
+    if newest and shelf.thorough:
+        maker.base("basebackup", "-Ft", "-X", "fetch")
+        maker.base("basebackup-stream.gz", "-Ft", "-z", "-X", "stream")
 
 
 def understands(server: PostgreSQL, squeeze: str) -> bool:
