@@ -109,14 +109,16 @@ def drill(specimen: Specimen, paths: list[Path], parents: tuple[Path, ...], engi
 _specimens: list[Specimen] = []
 _strangers: dict[str, Path] = {}
 _thorough = False
+_stopped = get_context("fork").Event()
 
 
 def work(number: int, share: int, shares: int) -> list[dict[str, Any]]:
     """What happens to one backup: the first share begins with the intact one, all take turns with the damages."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that we work for says when to stop
     specimen = _specimens[number]
     found = [shown(specimen, None)] if share == 0 else []
     for place, damage in enumerate(damages(specimen, _thorough, _strangers)):
-        if place % shares == share:
+        if place % shares == share and not _stopped.is_set():
             found.append(shown(specimen, damage))
     return found
 
@@ -195,9 +197,11 @@ def run(home: Path, thorough: bool, only: tuple[str, ...], jobs: int, tell: Any)
 @contextmanager
 def only_what_is_begun(pool: ProcessPoolExecutor) -> Iterator[None]:
     """Told to stop, do not work off the rest of the list."""
+    _stopped.clear()
     try:
         yield
     except BaseException:
+        _stopped.set()
         pool.shutdown(cancel_futures=True)
         raise
 
@@ -270,6 +274,8 @@ def main() -> int:
         if word.split("/")[0] not in BUILDERS:
             parser.error(f"--only: names begin with one of {', '.join(BUILDERS)}")
     find_collection()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_about: sys.exit("stopped"))
     started = time.monotonic()
     REPORT.parent.mkdir(exist_ok=True)
     try:
