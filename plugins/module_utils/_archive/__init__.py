@@ -241,4 +241,3 @@ class _Reading:
                 self._report.problem("unknown_format", "is in no format that is known here", name, 0)
         else:
             self._report.problem("empty", "holds no dump at all")
-

@@ -41,7 +41,8 @@ _INSERT = re.compile(
 _ROW_TOKEN = re.compile(rb"['\"`;(),\\#]|--|/\*")
 _USE = re.compile(rb"USE[ \t]+(" + _NAME + rb")[ \t]*;?", re.I)
 _MODE = re.compile(
-    rb"@([A-Za-z0-9_.$]+)[ \t]*:?=[ \t]*@@(?:session\.)?sql_mode\b|(?:@@(?:session\.|local\.)?|\b(?:session|local)[ \t]+|[ \t,]|\A)sql_mode[ \t]*:?=[ \t]*('[^']*'|@[A-Za-z0-9_.$]+|[^,;]*)",
+    rb"@([A-Za-z0-9_.$]+)[ \t]*:?=[ \t]*@@(?:session\.)?sql_mode\b|(?:@@(?:session\.|local\.)?|\b(?:session|local)[ \t]+|[ \t,]"
+    rb"|\A)sql_mode[ \t]*:?=[ \t]*('[^']*'|@[A-Za-z0-9_.$]+|[^,;]*)",
     re.I,
 )
 _ANSI = re.compile(rb"\b(?:ANSI_QUOTES|ANSI|ORACLE|MSSQL|DB2|MAXDB|POSTGRESQL)\b", re.I)
@@ -56,7 +57,9 @@ _CLIENT = (
     b"SOURCE SYSTEM TEE PAGER NOTEE NOPAGER EDIT EGO GO HELP EXIT QUIT REHASH STATUS PRINT PROMPT CONNECT CLEAR WARNINGS NOWARNING"
     b" CHARSET RESETCONNECTION SANDBOX QUERY_ATTRIBUTES SSL_SESSION_DATA_PRINT COSTS NOCOSTS"
 ).split()
-_CREATE_TABLE = re.compile(rb"CREATE[ \t]+(?:OR[ \t]+REPLACE[ \t]+)?(TEMPORARY[ \t]+)?TABLE[ \t]+(?:IF[ \t]+NOT[ \t]+EXISTS[ \t]+)?(" + _QUALIFIED + rb")", re.I)
+_CREATE_TABLE = re.compile(
+    rb"CREATE[ \t]+(?:OR[ \t]+REPLACE[ \t]+)?(TEMPORARY[ \t]+)?TABLE[ \t]+"
+    rb"(?:IF[ \t]+NOT[ \t]+EXISTS[ \t]+)?(" + _QUALIFIED + rb")", re.I)
 _COLUMN = re.compile(rb"  (?:`(?:[^`]|``)+`|\"(?:[^\"]|\"\")+\") ([A-Za-z]+)")
 _OTHER_LINES = re.compile(rb"  (?:PRIMARY|UNIQUE|KEY|INDEX|FULLTEXT|SPATIAL|VECTOR|CONSTRAINT|FOREIGN|CHECK|PERIOD)\b", re.I)
 _BINARY_TYPES = re.compile(
@@ -65,23 +68,31 @@ _BINARY_TYPES = re.compile(
 _PLACEHOLDER = re.compile(rb"/\*!50001[ \t]+CREATE[ \t]+(?:TABLE|VIEW)\b", re.I)
 _VIEW = re.compile(rb"\bVIEW[ \t]+(?:IF[ \t]+NOT[ \t]+EXISTS[ \t]+)?(" + _QUALIFIED + rb")", re.I)
 _CREATED = re.compile(
-    rb"CREATE\b[^;(]*?\b(TRIGGER|PROCEDURE|FUNCTION|EVENT|SEQUENCE|DATABASE|SCHEMA|USER|ROLE|PACKAGE(?:[ \t]+BODY)?)[ \t]+(?:IF[ \t]+NOT[ \t]+EXISTS[ \t]+)?(" + _QUALIFIED + rb")", re.I
+    rb"CREATE\b[^;(]*?\b(TRIGGER|PROCEDURE|FUNCTION|EVENT|SEQUENCE|DATABASE|SCHEMA|USER|ROLE|PACKAGE(?:[ \t]+BODY)?)[ \t]+"
+    rb"(?:IF[ \t]+NOT[ \t]+EXISTS[ \t]+)?(" + _QUALIFIED + rb")", re.I
 )
+_SYSTEM = ("mysql", "sys", "performance_schema", "information_schema")
 _LISTS = {b"TRIGGER": "triggers", b"PROCEDURE": "routines", b"FUNCTION": "routines", b"PACKAGE": "routines", b"EVENT": "events",
           b"SEQUENCE": "sequences", b"DATABASE": "databases", b"SCHEMA": "databases", b"USER": "users", b"ROLE": "roles"}
-_PARTS = re.compile(rb"(?P<comment>/\*(?![!M+]).*?\*/|--(?:[ \t][^\n]*|(?=\n))|#[^\n]*)|(?P<string>'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")|(?P<name>`[^`]*`)|(?P<mark>/\*M?!\d{0,6}|\*/)", re.S)
+_PARTS = re.compile(
+    rb"(?P<comment>/\*(?![!M+]).*?\*/|--(?:[ \t][^\n]*|(?=\n))|#[^\n]*)|(?P<string>'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]"
+    rb"|\\.)*\")|(?P<name>`[^`]*`)|(?P<mark>/\*M?!\d{0,6}|\*/)", re.S)
 _PARTS_PLAIN = re.compile(_PARTS.pattern.replace(rb"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"", rb"'[^']*'|\"[^\"]*\""), re.S)
 _REACHES = re.compile(
-    rb"\bLOAD[ \t\r\n]+(?:DATA|XML)\b|\bINTO[ \t\r\n]+(?:OUTFILE|DUMPFILE)\b|\bload_file[ \t\r\n]*\(|\bSONAME\b|\bINSTALL[ \t\r\n]+(?:PLUGIN|COMPONENT)\b"
+    rb"\bLOAD[ \t\r\n]+(?:DATA|XML)\b|\bINTO[ \t\r\n]+(?:OUTFILE|DUMPFILE)\b|\bload_file[ \t\r\n]*\(|\bSONAME\b"
+    rb"|\bINSTALL[ \t\r\n]+(?:PLUGIN|COMPONENT)\b"
     rb"|\bsys_(?:exec|eval)[ \t\r\n]*\(|\bSTART[ \t\r\n]+(?:ALL[ \t\r\n]+)?(?:SLAVE|REPLICA|GROUP_REPLICATION)"
-    rb"|\b(?:GLOBAL[ \t\r\n.]+|PERSIST(?:_ONLY)?[ \t\r\n.]+)(?:general_log|slow_query_log|log_output|log_error|init_|secure_|plugin|audit|server_audit)\w*",
+    rb"|\b(?:GLOBAL[ \t\r\n.]+|PERSIST(?:_ONLY)?[ \t\r\n.]+)(?:general_log_file|slow_query_log_file|log_error|init_"
+    rb"|secure_|plugin|audit|server_audit)\w*",
     re.I,
 )
 _BODY = re.compile(rb"CREATE\b[^;(]*?\b(?:PROCEDURE|FUNCTION|EVENT|TRIGGER|VIEW|PACKAGE)\b", re.I)
 _STORED = re.compile(rb"CREATE\b[^;(]*?\b(?:PROCEDURE|FUNCTION|EVENT|VIEW|PACKAGE)\b", re.I)
 
 # What mysqldump writes at the beginning of a line only where a statement begins.
-_ANOTHER = re.compile(rb"\n(?:INSERT INTO |REPLACE INTO |LOCK TABLES |UNLOCK TABLES|/\*!40000 ALTER TABLE |CREATE TABLE |DROP TABLE |/\*!5000[13] |--\n-- [A-Z])")
+_ANOTHER = re.compile(
+    rb"\n(?:INSERT INTO |REPLACE INTO |LOCK TABLES |UNLOCK TABLES|/\*!40000 ALTER TABLE |CREATE TABLE "
+    rb"|DROP TABLE |/\*!5000[13] |--\n-- [A-Z])")
 _WHOLE_END = re.compile(rb"-- Dump completed(?: on \d{4}-\d\d-\d\d[ \t]+\d{1,2}:\d\d:\d\d)?\r?\n")
 _LINE = re.compile(rb"^--[^\n]*", re.M)
 _START = re.compile(r"-- (?:(?P<tool>MySQL|MariaDB) dump (?P<version>.*)|(?P<other>\S[^\n]*? ?dump)\b(?! completed).*)", re.I)
@@ -93,11 +104,14 @@ _LOCK = re.compile(rb"LOCK[ \t]+TABLES[ \t]+(" + _QUALIFIED + rb")[ \t]+WRITE", 
 
 _ANY_MARK = re.compile(rb"^-- (?:MySQL|MariaDB|Go SQL) dump\b|^/\*M?!999999\\- enable the sandbox mode|^/\*M?!\d{5,6} ", re.M | re.I)
 _TYPICAL = re.compile(
-    rb"^(?:INSERT +(?:IGNORE +)?INTO|REPLACE INTO|CREATE TABLE(?: IF NOT EXISTS)?|LOCK TABLES|DROP TABLE IF EXISTS|USE|CREATE DATABASE(?: IF NOT EXISTS)?) +`"
+    rb"^(?:INSERT +(?:IGNORE +)?INTO|REPLACE INTO|CREATE TABLE(?: IF NOT EXISTS)?|LOCK TABLES|DROP TABLE IF EXISTS|USE"
+    rb"|CREATE DATABASE(?: IF NOT EXISTS)?) +`"
     rb"|\bENGINE *= *\w+|\bAUTO_INCREMENT\b|^SET NAMES |^DELIMITER |^SET FOREIGN_KEY_CHECKS|^SET SQL_MODE|^UNLOCK TABLES",
     re.M | re.I,
 )
-_FOREIGN_TEXT = re.compile(rb"^-- PostgreSQL database (?:cluster )?dump|^COPY [^\n]* FROM stdin|^SET standard_conforming_strings|^SELECT pg_catalog\.|^SQLite format|^PRAGMA |^\\connect ", re.M)
+_FOREIGN_TEXT = re.compile(
+    rb"^-- PostgreSQL database (?:cluster )?dump|^COPY [^\n]* FROM stdin|^SET standard_conforming_strings"
+    rb"|^SELECT pg_catalog\.|^SQLite format|^PRAGMA |^\\connect ", re.M)
 
 
 def unquoted(name, codec="utf-8"):
@@ -689,7 +703,8 @@ class _Reader:
                 if types and not any(map(_BINARY_TYPES.fullmatch, types)):
                     self._text.add(key)
             return
-        if re.match(rb"CREATE\b[^;('\"]*\bVIEW\b", opened, re.I) or (b"VIEW" in opened[:400].upper() and re.match(rb"CREATE\b[^(]*?\bVIEW[ \t]", opened, re.I)):
+        is_view = re.match(rb"CREATE\b[^;('\"]*\bVIEW\b", opened, re.I)
+        if is_view or (b"VIEW" in opened[:400].upper() and re.match(rb"CREATE\b[^(]*?\bVIEW[ \t]", opened, re.I)):
             view = _VIEW.search(opened)
             if view:
                 key = items._key(items.named(view.group(1)))
@@ -745,6 +760,7 @@ class _Reader:
         if self._locked:
             self._wrong("bad_structure", "the table %s is locked to the end, something is missing" % self._locked, end)
         self._check_created()
+        self._set_system_tables_apart()
         if self._cut and self._starts:
             self._wrong("incomplete", "the last line of the dump is cut", end)
         if member.end_mark is None and (self._starts or (self._opened and not self._closed)):
@@ -752,12 +768,19 @@ class _Reader:
         elif self._opened and not self._closed:
             self._wrong("incomplete", "the statements that end a complete dump are missing", end)
 
+    def _set_system_tables_apart(self):
+        """Tables of the server's own databases are in a dump of all databases, and are not for another server."""
+        own = [key for key in self._member.tables if key[0] in _SYSTEM]
+        self._member.details["system_tables"] = len(own)
+        for key in own:
+            del self._member.tables[key]
+
 
 def read(stream, member, report):
     """Read a dump to its last byte.
 
     ``member.details``: ``databases`` (created or used), ``views``, ``triggers``, ``routines``, ``events``, ``sequences``, ``users``,
-    ``roles`` (sorted lists of names) and ``statements`` (a number). A dump that was made without comments has no mark at its
+    ``roles`` (sorted lists of names), ``statements`` and ``system_tables`` (numbers). A dump that was made without comments has no mark at its
     end: there the statements count by which mysqldump puts its settings back. Made with ``--compact`` it has neither, and is
     not accused of it as long as its last statement ends.
     """

@@ -60,13 +60,15 @@ _SET = re.compile(rb"SET[ \t\r\n]+(?:SESSION[ \t\r\n]+)?([a-z_]+)[ \t\r\n]*(?:=|
 _SENSITIVE = re.compile(rb"standard_conforming_strings|client_encoding|\bNAMES\b|\bRESET[ \t\r\n]+ALL\b|\bDISCARD\b", re.I)
 _SEARCH_PATH = re.compile(rb"SELECT pg_catalog\.set_config\('search_path', '', false\);")
 _CREATE_TABLE = re.compile(
-    rb"CREATE[ \t\r\n]+((?:GLOBAL[ \t\r\n]+|LOCAL[ \t\r\n]+)?(?:TEMP|TEMPORARY|UNLOGGED|FOREIGN)[ \t\r\n]+)?TABLE[ \t\r\n]+(?:IF[ \t\r\n]+NOT[ \t\r\n]+EXISTS[ \t\r\n]+)?("
+    rb"CREATE[ \t\r\n]+((?:GLOBAL[ \t\r\n]+|LOCAL[ \t\r\n]+)?(?:TEMP|TEMPORARY|UNLOGGED|FOREIGN)[ \t\r\n]+)?TABLE[ \t\r\n]+"
+    rb"(?:IF[ \t\r\n]+NOT[ \t\r\n]+EXISTS[ \t\r\n]+)?("
     + _QUALIFIED + rb")",
     re.I,
 )
 _PARTITIONED = re.compile(rb"\)[ \t\r\n]*PARTITION[ \t\r\n]+BY[ \t\r\n]+(?:RANGE|LIST|HASH)\b|VALUES.*\bPARTITION[ \t\r\n]+BY[ \t\r\n]", re.I | re.S)
 _CREATED = re.compile(
-    rb"CREATE[ \t\r\n]+(SCHEMA|ROLE|USER|EXTENSION|DATABASE|TABLESPACE)[ \t\r\n]+(?:IF[ \t\r\n]+NOT[ \t\r\n]+EXISTS[ \t\r\n]+)?(" + _NAME + rb")", re.I
+    rb"CREATE[ \t\r\n]+(SCHEMA|ROLE|USER|EXTENSION|DATABASE|TABLESPACE)[ \t\r\n]+(?:IF[ \t\r\n]+NOT[ \t\r\n]+EXISTS[ \t\r\n]+)?"
+    rb"(" + _NAME + rb")", re.I
 )
 _LISTS = {b"SCHEMA": "schemas", b"ROLE": "roles", b"USER": "roles", b"EXTENSION": "extensions", b"DATABASE": "databases",
           b"TABLESPACE": "tablespaces"}
@@ -87,7 +89,9 @@ _SUBSCRIBES = re.compile(rb"CREATE[ \t\r\n]+SUBSCRIPTION\b", re.I)
 _UNCONNECTED = re.compile(rb"\bconnect[ \t\r\n]*=[ \t\r\n]*'?(?:false|off|0|no)\b", re.I)
 _FOREIGN_PROGRAM = re.compile(rb"(?:CREATE|ALTER)[ \t\r\n]+FOREIGN[ \t\r\n]+TABLE\b.*\bOPTIONS\b.*\bprogram\"?[ \t\r\n]+'", re.I | re.S)
 _ALONE = re.compile(rb"(LOAD|ALTER[ \t\r\n]+SYSTEM)\b", re.I)
-_NATIVE = re.compile(rb"CREATE[ \t\r\n]+(?:OR[ \t\r\n]+REPLACE[ \t\r\n]+)?(?:FUNCTION|PROCEDURE)\b.*\bLANGUAGE[ \t\r\n]+'?\"?(?:c|internal|pl(?:python|perl|tcl|sh)\w*u|plsh)\b", re.I | re.S)
+_NATIVE = re.compile(
+    rb"CREATE[ \t\r\n]+(?:OR[ \t\r\n]+REPLACE[ \t\r\n]+)?(?:FUNCTION|PROCEDURE)\b.*\bLANGUAGE[ \t\r\n]+'?\"?(?:c"
+    rb"|internal|pl(?:python|perl|tcl|sh)\w*u|plsh)\b", re.I | re.S)
 
 # pg_dump writes no empty line into a statement; where one is followed by another beginning, the semicolon is gone.
 _ANOTHER = re.compile(rb"\n\r?\n+(?:--|SET |SELECT |CREATE |ALTER |COPY |INSERT |GRANT |REVOKE |COMMENT |DROP |REFRESH |BEGIN|COMMIT)")
@@ -102,7 +106,9 @@ _TYPICAL = re.compile(
     rb"|\bOWNER TO |^CREATE TABLE (?:IF NOT EXISTS )?(?:[a-z_\"][^\n`]*)\(\n|\b(?:bigserial|serial|timestamptz|jsonb|bytea)\b",
     re.M,
 )
-_FOREIGN_TEXT = re.compile(rb"^-- (?:MySQL|MariaDB|Go SQL) dump|/\*M?!\d+|^(?:INSERT INTO|CREATE TABLE(?: IF NOT EXISTS)?|LOCK TABLES|DROP TABLE IF EXISTS) `|ENGINE=|^SQLite format|^PRAGMA ", re.M | re.I)
+_FOREIGN_TEXT = re.compile(
+    rb"^-- (?:MySQL|MariaDB|Go SQL) dump|/\*M?!\d+|^(?:INSERT INTO|CREATE TABLE(?: IF NOT EXISTS)?"
+    rb"|LOCK TABLES|DROP TABLE IF EXISTS) `|ENGINE=|^SQLite format|^PRAGMA ", re.M | re.I)
 
 # Encodings of the server's names that are judged, and those in which a byte of a character can look like a backslash.
 _CODECS = {"UTF8": "utf-8", "UNICODE": "utf-8", "SQLASCII": "utf-8", "KOI8": "koi8-r", "KOI8R": "koi8-r", "KOI8U": "koi8-u", "EUCCN": "gb2312",
@@ -110,7 +116,8 @@ _CODECS = {"UTF8": "utf-8", "UNICODE": "utf-8", "SQLASCII": "utf-8", "KOI8": "ko
 _UNSAFE_ENCODINGS = ("SJIS", "BIG5", "GBK", "UHC", "GB18030", "JOHAB", "SHIFT_JIS_2004", "SHIFTJIS", "SHIFTJIS2004", "SHIFTJIS", "MSKANJI",
                      "WIN932", "WINDOWS932", "WIN936", "WINDOWS936", "WIN949", "WINDOWS949", "WIN950", "WINDOWS950", "SJIS2004")
 _KNOWN_ENCODING = re.compile(
-    r"UTF_?8|UNICODE|SQL_?ASCII|LATIN_?\d+|ISO_?8859_?\d+|WIN_?(?:125\d|866|874)|WINDOWS_?(?:125\d|866|874)|KOI8_?[RU]?|EUC_?[A-Z]{2}(?:_?2004)?|MULE_?INTERNAL|ABC|ALT|TCVN\d*|VSCII|WIN"
+    r"UTF_?8|UNICODE|SQL_?ASCII|LATIN_?\d+|ISO_?8859_?\d+|WIN_?(?:125\d|866|874)|WINDOWS_?(?:125\d|866|874)|KOI8_?[RU]?"
+    r"|EUC_?[A-Z]{2}(?:_?2004)?|MULE_?INTERNAL|ABC|ALT|TCVN\d*|VSCII|WIN"
 )
 
 # COPY data: everything but these is taken away, and what is left is compared with what rows of so many columns leave.
@@ -131,7 +138,8 @@ def unquoted(name, codec="utf-8"):
 def codec_of(encoding):
     """Python's name for an encoding of PostgreSQL, "utf-8" where it has none."""
     name = re.sub(r"[^A-Z0-9]", "", (encoding or "UTF8").upper())
-    name = _CODECS.get(name) or re.sub(r"^(?:WIN|WINDOWS)(?=\d)", "cp", re.sub(r"^LATIN(?:9|10)$", lambda one: "iso8859-%d" % (int(one.group()[5:]) + 6), name))
+    latin = re.sub(r"^LATIN(?:9|10)$", lambda one: "iso8859-%d" % (int(one.group()[5:]) + 6), name)
+    name = _CODECS.get(name) or re.sub(r"^(?:WIN|WINDOWS)(?=\d)", "cp", latin)
     try:
         return codecs.lookup(name.lower()).name
     except LookupError:
@@ -410,7 +418,7 @@ class Statements(Lexer):
         """Up to the semicolon, as psql finds it."""
         begin = self._offset(self._at)
         depth = bodies = words = 0
-        first, pattern = b"", _TOKEN_OR_WORD
+        first, body, pattern = b"", False, _TOKEN_OR_WORD
         fresh = self._at == self._start + self.lead
         if not fresh:
             pattern = _TOKEN
@@ -461,8 +469,8 @@ class Statements(Lexer):
                     self._lose("unsafe_statement", "it is not certain how clients read %s" % shown(self._buffer[start - 1 :], 20), self._offset(start))
                 if words < 4:
                     first += word[:1] if word in _FIRST_WORDS else b"-"
+                    body = first.startswith(_WITH_BODY)
                 words += 1
-                body = any(first.startswith(form) for form in _WITH_BODY)
                 if body and not depth:
                     if word == b"begin" or (word == b"case" and bodies):
                         bodies += 1
@@ -696,6 +704,9 @@ class Statements(Lexer):
                 # What may be the end, or its beginning, stays.
                 kept = _MAY_END.search(self._buffer, max(end - 5, self._at))
                 end = kept.start() if kept else end
+                if end == self._at:
+                    self._more()
+                    continue
             self.left = self._buffer[self._at : end].translate(None, _DROP_COPY)
             at = -1
             if at_line_start and self._buffer.startswith(b"\\.", self._at):
@@ -1102,7 +1113,8 @@ class _Reader:
             for name, offset in self._missing:
                 self._wrong("missing_table_data", "the rows of %s are announced and do not follow" % name, offset)
         if self._cluster_starts > self._cluster_ends or self._starts > self._ends:
-            self._wrong("incomplete", "the line that ends a complete dump is missing: %s" % (CLUSTER_END if self._cluster_starts else END_MARK), self._stream.offset)
+            mark = CLUSTER_END if self._cluster_starts else END_MARK
+            self._wrong("incomplete", "the line that ends a complete dump is missing: %s" % mark, self._stream.offset)
         elif self._strict() and self._end_offset is not None and not _WHOLE_TAIL.fullmatch(self._tail) and not self._told & {"duplicate", "trailing_garbage"}:
             self._wrong("incomplete", "the last line of the dump is cut", self._stream.offset)
         elif self._ends > self._starts or self._cluster_ends > self._cluster_starts:
