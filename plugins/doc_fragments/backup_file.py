@@ -31,7 +31,7 @@ options:
 """
 
     # Attributes of modules that work on the host and read only.
-    ATTRIBUTES = r"""
+    ON_HOST = r"""
 attributes:
   action_group:
     description: Takes defaults from C(module_defaults) of the group C(restorable.backups.backups).

@@ -27,7 +27,7 @@ requirements:
     C(redis-server), or MongoDB's C(mongod) with C(mongorestore) or the Python package C(pymongo). SQLite needs nothing.
 extends_documentation_fragment:
   - restorable.backups.backup_file
-  - restorable.backups.backup_file.attributes
+  - restorable.backups.backup_file.on_host
 options:
   engine:
     description: Restore the dumps of this engine only. With V(auto) all that the backup holds.

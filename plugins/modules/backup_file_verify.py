@@ -25,7 +25,7 @@ description:
   - Reads with C(isal) where that Python package is installed on the host, which makes gzip twice as fast.
 extends_documentation_fragment:
   - restorable.backups.backup_file
-  - restorable.backups.backup_file.attributes
+  - restorable.backups.backup_file.on_host
 options:
   expect:
     description:

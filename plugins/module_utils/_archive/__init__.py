@@ -189,7 +189,8 @@ class _Reading:
             except Damaged as error:
                 self._report.damaged(error, member.name)
         self._drain(leaf.stream, member.name)
-        member.plain_bytes = leaf.stream.offset
+        # What is compressed inside of the format, its reader has counted.
+        member.plain_bytes = max(member.plain_bytes or 0, leaf.stream.offset)
         if leaf.stored is not None:
             self._stored.append((member, leaf.stored))
 

@@ -566,6 +566,7 @@ class _Blocks:
             count_rows(plain, entry.copy, rows, wrong)
         finally:
             self._member.count(entry.table, rows.number)
+            self._member.plain_bytes = (self._member.plain_bytes or 0) + plain.offset
         if not rows.utf8 and is_utf8(self._member.encoding):
             wrong("bad_encoding", "bytes that are no %s" % self._member.encoding)
         # Those of a partition may be loaded through the table that it is of; names in other encodings are not compared.

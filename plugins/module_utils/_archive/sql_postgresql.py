@@ -95,7 +95,7 @@ _NATIVE = re.compile(
 
 # pg_dump writes no empty line into a statement; where one is followed by another beginning, the semicolon is gone.
 _ANOTHER = re.compile(rb"\n\r?\n+(?:--|SET |SELECT |CREATE |ALTER |COPY |INSERT |GRANT |REVOKE |COMMENT |DROP |REFRESH |BEGIN|COMMIT)")
-_WHOLE_TAIL = re.compile(rb"\r?\n--\r?\n\r?\n(?:\\unrestrict \S+\r?\n\r?\n)?(?:-- Dump completed[^\n]*\n)?\s*")
+_WHOLE_TAIL = re.compile(rb"\r?\n--\r?\n\r?\n\s*(?:\\unrestrict \S+\r?\n\r?\n)?\s*(?:-- Dump completed[^\n]*\n)?\s*")
 _LONGEST_TAIL = 1 << 12
 _SOME_LINE = re.compile(rb"^--[^\n]*", re.M)
 _DATA_FOLLOWS = re.compile(rb"-- Data for Name: (.*); Type: TABLE DATA; Schema: (.*); Owner: ")
@@ -305,6 +305,9 @@ class Statements(Lexer):
     def _may_hide(self, rows, lines_inside):
         return b"e'" in rows or b"E'" in rows or super()._may_hide(rows, lines_inside)
 
+    def _count(self, rows, row, separator):
+        return super()._count(rows, row, separator) if self.standard_strings else None
+
     def _key(self, name):
         return (self.database,) + name
 
@@ -407,7 +410,7 @@ class Statements(Lexer):
         if self._buffer[self._at : self._at + 7].upper() == b"INSERT ":
             self._ahead(MARGIN * 16)
             insert = _INSERT.match(self._buffer, self._at)
-            if insert and self.standard_strings:
+            if insert:
                 table, listed = self.named(insert.group(1)), insert.group(2)
                 width = len(_PART.findall(listed)) if listed else None
                 self._at = insert.end() - 1
@@ -697,7 +700,7 @@ class Statements(Lexer):
         at_line_start, self.copy_ends = True, False
         while True:
             self.lead = 0
-            if len(self._buffer) - self._at < BLOCK >> 1 and not self._more() and self._at >= len(self._buffer):
+            if len(self._buffer) - self._at < max(BLOCK >> 1, 16) and not self._more() and self._at >= len(self._buffer):
                 self._lose("open_copy", "the rows of %s are open at the end" % ".".join(self.copied), opened)
             end = len(self._buffer)
             if not self._ended:
@@ -986,6 +989,8 @@ class _Reader:
                 return
         if self._strict() and _ANOTHER.search(text) and _ANOTHER.search(_without_strings(text)):
             self._wrong("bad_structure", "a statement does not end where it should: %s" % shown(text), offset, "merged")
+        if word == b"INSERT" and self._strict():
+            self._wrong("bad_structure", "rows that cannot be read: %s" % shown(text), offset, "rows")
         if word == b"CREATE":
             self._create(text)
         elif word == b"SET" and self._items.encoding:

@@ -15,6 +15,8 @@ from .._expectations import Table
 def check_queries(queries):
     """Raises OptionError for a query that asserts nothing."""
     for number, query in enumerate(queries):
+        if not query["sql"].strip():
+            raise OptionError("queries", "number %d asks nothing" % (number + 1))
         if query["expect"] is None and query["min"] is None and query["max"] is None:
             raise OptionError("queries", "number %d (%s) has none of expect, min and max" % (number + 1, query["sql"]))
         if query["expect"] is not None and (query["min"] is not None or query["max"] is not None):

@@ -13,7 +13,7 @@ import shutil
 import socket
 import tempfile
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 
 from .. import _archive, _proof
@@ -23,11 +23,13 @@ from .._expectations import Expectations, Table, judge
 from .._values import UTC, format_size, format_time
 from .._version import VERSION
 from . import _assertions
-from .file_verify import READING_OPTIONS, examine, limits, unreadable, whole_numbers
+from .file_verify import READING_OPTIONS, check_readable, examine, limits, unreadable, whole_numbers
 
 ENGINE_NAMES = ["postgresql", "mysql", "redis", "mongodb", "sqlite"]
 # What a scratch database, its logs and its indexes need, as a multiple of the plain bytes.
 _SPACE_FACTOR = 3.0
+# Bytes that a server has on the disk before it holds anything.
+_EMPTY_SERVER = {"postgresql": 64 << 20, "mysql": 160 << 20, "redis": 1 << 20, "mongodb": 16 << 20, "sqlite": 0}
 # Errors that speak of the backup. All others speak of the host, and prove nothing about it.
 _OF_THE_BACKUP = ("restore_failed", "unsafe", "unsupported")
 
@@ -113,6 +115,7 @@ def run(params, check_mode=False, warn=print, clock=time):
         ]
     else:
         members = _chosen(examination.contents, params)
+        _check_logins(params, members)
         parents = drill.parents(members)
         if check_mode:
             result["plan"] = drill.plan(members)
@@ -138,8 +141,11 @@ def _check(params):
     if params["jobs"] is not None and params["jobs"] < 1:
         raise OptionError("jobs", "must be 1 or more")
     for path in params["parents"]:
-        if not os.path.exists(path):
-            raise OptionError("parents", "%s does not exist on this host" % path)
+        check_readable("parents", path)
+    if params["max_restore_seconds"] is not None and params["max_restore_seconds"] < 0:
+        raise OptionError("max_restore_seconds", "must not be negative")
+    if params["compare"] and params["compare"]["tolerance"] < 0:
+        raise OptionError("compare.tolerance", "must not be negative")
     params["min_rows"] = whole_numbers(params["min_rows"], "min_rows")
     _assertions.check_queries(params["queries"])
 
@@ -147,6 +153,17 @@ def _check(params):
 def _proof_options(params):
     if params["proof_dir"] is not None and not params["source"]:
         raise OptionError("proof_dir", "needs source, which says whose proofs these are")
+
+
+def _check_logins(params, members):
+    """A server that is not named would be taken for one on this host, by its programs' own defaults."""
+    places = [("login", params)] + ([("compare.login", params["compare"])] if params["compare"] else [])
+    for prefix, options in places:
+        named = [name for name in LOGIN_OPTIONS if options[name]]
+        somewhere = options["login_host"] or options["login_unix_socket"]
+        is_file = all(member.engine == "sqlite" for member in members) and options.get("database")
+        if (named or options is params["compare"]) and not somewhere and not is_file:
+            raise OptionError(prefix + "_host", "or %s_unix_socket must say where the server is" % prefix)
 
 
 def _chosen(contents, params):
@@ -219,7 +236,8 @@ class _Drill:
         """A disk that fills up harms more than this drill."""
         plain = max([member.plain_bytes or 0 for member in members] + [0])
         plain += sum(member.plain_bytes or 0 for _paths, member in parents)
-        needed = int(plain * self._params["space_factor"])
+        # An empty server takes its part, too.
+        needed = int(plain * self._params["space_factor"]) + max(_EMPTY_SERVER[member.engine] for member in members)
         try:
             free = shutil.disk_usage(self._parent).free
         except OSError as error:
@@ -259,7 +277,7 @@ class _Drill:
         with ExitStack() as stack:
             engine = self._engine(member, stack)
             stack.callback(engine.stop)
-            with self._measured(times, "start"):
+            with self._measured(times, "start"), _named("login_*: " if self._login() else ""):
                 about = engine.choose(member)
                 restored["bin_dir"] = about.get("bin_dir")
                 for text in about.get("warnings") or ():
@@ -358,10 +376,11 @@ class _Drill:
         if params["compare"]:
             compare = params["compare"]
             login = dict(_login_of(compare), database=compare["database"])
-            live = type(engine).live(engine.scratch, {"bin_dir": params["bin_dir"], "timeout": params["timeout"]}, login)
-            if hasattr(live, "close"):
-                stack.callback(live.close)
-            problems, sums = _assertions.compare(engine, counts, live, compare)
+            with _named("compare: "):
+                live = type(engine).live(engine.scratch, {"bin_dir": params["bin_dir"], "timeout": params["timeout"]}, login)
+                if hasattr(live, "close"):
+                    stack.callback(live.close)
+                problems, sums = _assertions.compare(engine, counts, live, compare)
             restored["checksums"] = sums
             found += self._asserted(restored, "%s equal those of the live database" % compare["mode"], problems)
         return [dict(one, member=member.name) for one in found]
@@ -383,6 +402,16 @@ class _Drill:
 
     def _measured(self, times, name):
         return _Measured(times, name, self._clock)
+
+
+@contextmanager
+def _named(option):
+    """Errors in here say which option they are about."""
+    try:
+        yield
+    except EngineError as error:
+        error.message = option + error.message
+        raise
 
 
 class _Measured:
@@ -464,10 +493,15 @@ def _facts(result, params, examination):
             "sha256": examination.sha256,
         },
         "restored": [{name: one[name] for name in kept} for one in result["restored"]],
-        "violations": result["violations"],
+        "violations": [_without_answers(violation) for violation in result["violations"]],
         "timings": result["timings"],
         "proven": result["proven"],
     }
+
+
+def _without_answers(violation):
+    """What a query answered may be anybody's data, and a proof is kept and shown."""
+    return dict(violation, observed=None, expected=None) if violation["code"].startswith("query_") else violation
 
 
 def summary(result):

@@ -74,8 +74,7 @@ def limits(params):
     if not params["path"]:
         raise OptionError("path", "names no file")
     for path in params["path"]:
-        if not os.path.exists(path):
-            raise OptionError("path", "%s does not exist on this host" % path)
+        check_readable("path", path)
     if params["max_ratio"] < 1:
         raise OptionError("max_ratio", "must be 1 or more")
     if params["max_plain_size"] is None:
@@ -84,6 +83,16 @@ def limits(params):
         return _archive.Limits(max_ratio=params["max_ratio"], max_plain_bytes=parse_size(params["max_plain_size"]))
     except ValueError as error:
         raise OptionError("max_plain_size", str(error))
+
+
+def check_readable(option, path):
+    """Raises OptionError for what is neither a file nor a folder: a pipe or a device could be read for ever."""
+    if not path or not os.path.lexists(path):
+        raise OptionError(option, "%s does not exist on this host" % (path or "a file without a name"))
+    if not os.path.exists(path):
+        raise OptionError(option, "%s is a link to nothing" % path)
+    if not os.path.isfile(path) and not os.path.isdir(path):
+        raise OptionError(option, "%s is neither a file nor a folder" % path)
 
 
 def unreadable(params, error):
@@ -102,6 +111,8 @@ def expectations(options):
     options = options or {}
     if options.get("exact") and not options.get("tables"):
         raise OptionError("expect.exact", "needs expect.tables, which says what may be there")
+    if not 0 <= (options.get("max_row_drop") or 0.0) <= 100:
+        raise OptionError("expect.max_row_drop", "must be between 0 and 100")
     return Expectations(
         engine=options.get("engine"),
         database=options.get("database"),
@@ -116,14 +127,19 @@ def expectations(options):
 def whole_numbers(values, option):
     """A dict of names to numbers, as playbooks write them: a template makes text of a number."""
     try:
-        return None if values is None else {str(name): int(value) for name, value in values.items()}
+        numbers = {} if values is None else {str(name): int(value) for name, value in values.items()}
     except (TypeError, ValueError):
         raise OptionError(option, "must map names of tables to whole numbers")
+    if any(number < 0 for number in numbers.values()):
+        raise OptionError(option, "must not ask for fewer than no rows")
+    return None if values is None else numbers
 
 
 def _baseline(earlier):
     if earlier is None:
         return None
+    if earlier.get("valid") is False:
+        raise OptionError("expect.baseline", "is the result of a backup that was not valid itself")
     contents = earlier.get("contents")
     if not isinstance(contents, list):
         raise OptionError("expect.baseline", "must be an earlier result of backup_file_verify: it has no list contents")

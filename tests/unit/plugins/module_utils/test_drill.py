@@ -259,6 +259,10 @@ def compare(**options):
     return given
 
 
+def live(**options):
+    return compare(login_host="db", login_user="reader", login_password="x", **options)
+
+
 SAME = {(None, "public.customers"): 7, (None, "public.order"): 3}
 
 
@@ -279,13 +283,13 @@ SAME = {(None, "public.customers"): 7, (None, "public.order"): 3}
 )
 def test_the_live_database_is_the_measure(run, monkeypatch, lives, options, code):
     monkeypatch.setattr(Engine, "lives", lives)
-    assert codes(run(compare=compare(**options))) == ([] if code is None else [code])
+    assert codes(run(compare=live(**options))) == ([] if code is None else [code])
 
 
 def test_other_content_is_found_by_checksum_only(run, monkeypatch):
     monkeypatch.setattr(Engine, "lives", SAME)
     monkeypatch.setattr(Engine, "sums", {"public.order": "another sum"})
-    assert run(compare=compare())["proven"]
+    assert run(compare=live())["proven"]
     result = run(compare=compare(mode="checksum", login_host="db", login_user="reader", login_password="secret-word"))
     assert codes(result) == ["checksum_mismatch"]
     assert Engine.login["password"] == "secret-word" and "secret-word" not in repr(result)
@@ -314,8 +318,8 @@ def test_what_is_no_row_is_compared_too(run, monkeypatch, defined, words, held):
     monkeypatch.setattr(Engine, "lives", SAME)
     monkeypatch.setattr(Engine, "defined", defined)
     monkeypatch.setattr(Engine, "words", words)
-    assert codes(run(compare=compare(mode="checksum"))) == ([] if held else ["definition_mismatch"])
-    assert run(compare=compare(mode="checksum", tables=["customers"]))["proven"]
+    assert codes(run(compare=live(mode="checksum"))) == ([] if held else ["definition_mismatch"])
+    assert run(compare=live(mode="checksum", tables=["customers"]))["proven"]
 
 
 # -- proofs ------------------------------------------------------------------------------------------------------------
@@ -324,6 +328,9 @@ def test_what_is_no_row_is_compared_too(run, monkeypatch, defined, words, held):
 def test_proofs_are_written_for_both_outcomes_and_form_a_chain(run, tmp_path):
     place = str(tmp_path / "proofs")
     proofs = [run(source="shop", backup_id=number, proof_dir=place)["proof"] for number in ("1", "2")]
+    query = {"sql": "one", "database": None, "expect": "somebody's data", "min": None, "max": None}
+    asked = run(source="other", backup_id="1", proof_dir=place, queries=[query])
+    assert asked["violations"][0]["expected"] and "somebody" not in repr(asked["proof"])
     proofs.append(run(b"words\ndamaged\n", source="shop", backup_id="3", proof_dir=place)["proof"])
     assert [proof["proven"] for proof in proofs] == [True, True, False]
     assert chain_problems(proofs) == []
@@ -353,6 +360,11 @@ def test_check_mode_says_what_would_be_done_and_does_nothing(run, tmp_path):
         ({"proof_dir": "/tmp/x"}, "proof_dir"),
         ({"space_factor": -1.0}, "space_factor"),
         ({"jobs": 0}, "jobs"),
+        ({"max_restore_seconds": -1.0}, "max_restore_seconds"),
+        ({"login_user": "admin", "login_password": "x"}, "login_host"),
+        ({"compare": compare(mode="checksum")}, "compare.login_host"),
+        ({"compare": compare(login_host="db", tolerance=-1)}, "compare.tolerance"),
+        ({"queries": [{"sql": " ", "database": None, "expect": 1, "min": None, "max": None}]}, "queries"),
         ({"min_rows": {"a": "b"}}, "min_rows"),
         ({"queries": [{"sql": "one", "database": None, "expect": None, "min": None, "max": None}]}, "queries"),
         ({"queries": [{"sql": "one", "database": None, "expect": 1, "min": 1.0, "max": None}]}, "queries"),
