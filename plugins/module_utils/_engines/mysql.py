@@ -1037,6 +1037,7 @@ def _drop_scratch(client, name):
     """Drop a database of ours and the account that goes with it."""
     if not _is_ours(name):
         raise EngineError("bad_option", "%s is no scratch database" % name)
+    _end_sessions(client, name)
     client.ask("DROP DATABASE IF EXISTS %s;" % sql_text.name(name))
     try:
         hosts = client.ask("SELECT HEX(host) FROM mysql.user WHERE user = '%s';" % name)
@@ -1045,6 +1046,16 @@ def _drop_scratch(client, name):
         return
     for (host,) in hosts:
         client.ask("DROP USER %s@%s;" % (_string(name), _string(sql_text.unhex(host))))
+
+
+def _end_sessions(client, account):
+    """A client that was killed leaves its statement running, which would hold the database."""
+    try:
+        for (number,) in client.ask("SELECT id FROM information_schema.processlist WHERE user = '%s';" % account):
+            client.ask("KILL %d;" % int(number))
+    except EngineError:
+        # It has just ended by itself, or belongs to an account that this one may not touch.
+        return
 
 
 _SANDBOXES = {}
