@@ -81,8 +81,8 @@ def fill(client: Any, thorough: bool) -> None:
     client.one.only.insert_one({"_id": 1, "t": "one"})
     fill_odd(client.odd)
     for number in range(1, 51):
-        client.medium[f"t{number:02}"].insert_many({"_id": n, "name": f"name {n * number}", "amount": n * 1.25, "tags": ["a", n % 7]}
-                                                  for n in range(20 + 20 * number))
+        documents = ({"_id": n, "name": f"name {n * number}", "amount": n * 1.25, "tags": ["a", n % 7]} for n in range(20 + 20 * number))
+        client.medium[f"t{number:02}"].insert_many(documents)
     if thorough:
         for start in range(0, 400000, 20000):
             client.big.wide.insert_many({"_id": n, "text": f"{n:08x}" * 50} for n in range(start, start + 20000))

@@ -579,7 +579,7 @@ def tree_as_tar(tree: Tree, root: str) -> bytes:
     """What ``tar -c root`` gives."""
     folders = {root} | {f"{root}/{parent}" for name in tree for parent in map(str, Path(name).parents) if parent != "."}
     members = {name: tar_member(name, None) for name in folders}
-    members.update({f"{root}/{name.rstrip('/')}": tar_member(f"{root}/{name.rstrip('/')}",
-                                                               None if name.endswith("/") else content)
-                    for name, content in tree.items()})
+    for name, content in tree.items():
+        path = f"{root}/{name.rstrip('/')}"
+        members[path] = tar_member(path, None if name.endswith("/") else content)
     return write_tar([members[name] for name in sorted(members)])

@@ -44,7 +44,7 @@ COMMAND_SECONDS = 40 * 60
 # What plain pytest runs: two lanes side by side, for tests wait for servers much of the time, each in this order. The
 # unit tests of the plugins are run by ansible-test, on every Python.
 LANES = {
-    "services": ("tools", "unit/sandbox", "sandbox", "openstack_lab", "contract", "conformance", "damage"),
+    "services": ("tools", "unit/sandbox", "sandbox", "openstack_lab", "contract", "conformance"),
     "runs": ("engines", "integration"),
 }
 
@@ -179,7 +179,7 @@ def licences(stage: Stage) -> None:
 
 
 def pytest(stage: Stage) -> None:
-    """contract, conformance, engine and integration tests, the gallery of damages, and those of the tools, as plain pytest"""
+    """contract, conformance, engine and integration tests, and those of the tools, as plain pytest"""
     lanes = [Stage(f"pytest-{name}", stage.env, stage.pythons) for name in LANES]
     with ThreadPoolExecutor() as pool:
         works = [pool.submit(lane, part, folders) for part, folders in zip(lanes, LANES.values())]
