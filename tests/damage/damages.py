@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from .shapes import Aof, Bson, Core, PlainMysql, PlainPostgresql, Stack, Tree
+from .shapes import Aof, Bson, Core, PlainMysql, PlainPostgresql, Stack, Tree, Xbstream
 from .specimen import Specimen
 
 FRAMING, CONTENT = "framing", "content"
@@ -233,13 +233,14 @@ def _raw(data: bytes, core: Core | None, borders: list[int], covers: Callable[[i
 
     # Whole units.
     edges = [0, *borders, size]
-    counted = FRAMING if core is not None and core.UNITS_COUNT else CONTENT
     for border in at_borders if len(borders) > 1 else ():
         place = edges.index(border)
         start, end = edges[place], edges[place + 1]
         if end < size or isinstance(core, (Aof, Bson)):
-            yield Change(f"the unit at {start} missing", "unit missing", counted,
+            missed = FRAMING if core is not None and core.misses(data, start) else CONTENT
+            yield Change(f"the unit at {start} missing", "unit missing", missed,
                          lambda start=start, end=end: data[:start] + data[end:])
+            counted = FRAMING if core is not None and core.misses(data, start) or isinstance(core, Xbstream) else CONTENT
             yield Change(f"the unit at {start} twice", "unit twice", counted,
                          lambda start=start, end=end: data[:end] + data[start:])
 

@@ -84,6 +84,7 @@ class Server:
         shutil.rmtree(self.home, ignore_errors=True)
         self.home.mkdir(parents=True)
         self.sockets = Path(tempfile.mkdtemp(prefix="rbg-"))
+        self.sockets.chmod(0o711)  # who compares with this server may be another user
         try:
             self._start()
         except BaseException:

@@ -219,8 +219,6 @@ class Core:
 
     # A dump that was cut at a border of this format is whole in its form: only its content tells.
     ENDS_ANYWHERE = False
-    # Whether a unit that is gone, or there twice, breaks the form.
-    UNITS_COUNT = False
 
     def borders(self, data: bytes) -> list[int]:
         del data
@@ -229,6 +227,11 @@ class Core:
     def covers(self, data: bytes) -> Callable[[int], bool]:
         del data
         return lambda offset: False
+
+    def misses(self, data: bytes, start: int) -> bool:
+        """Whether the form breaks when the unit that begins there is gone."""
+        del data, start
+        return False
 
     def same(self, data: bytes, other: bytes) -> bool:
         """Whether both say the same, by somebody else's judgement than that of the collection."""
@@ -285,8 +288,6 @@ def _without_comments(data: bytes, blocks: list[tuple[int, int]]) -> bytes:
 class PgCustom(Core):
     """pg_dump's own binary format: a table of contents, then blocks of data, each a zlib stream."""
 
-    UNITS_COUNT = True
-
     _BLOCK = re.compile(rb"\x01\x00(....)\x00(....)\x78[\x01\x5e\x9c\xda]", re.S)
 
     def __init__(self, pg_restore: Path, checked: bool = True) -> None:
@@ -294,6 +295,9 @@ class PgCustom(Core):
 
     def borders(self, data: bytes) -> list[int]:
         return [match.start() for match in self._BLOCK.finditer(data)]
+
+    def misses(self, data: bytes, start: int) -> bool:
+        return True
 
     def covers(self, data: bytes) -> Callable[[int], bool]:
         # Nothing covers the table of contents, nor data that is not compressed.
@@ -322,8 +326,6 @@ def pg_script(pg_restore: Path, dump: Path) -> bytes | None:
 class Xbstream(Core):
     """Chunks of files, each with a checksum of what it holds."""
 
-    UNITS_COUNT = True
-
     MAGIC = b"XBSTCK01"
 
     def chunks(self, data: bytes) -> list[tuple[int, bytes, bytes]]:
@@ -340,6 +342,13 @@ class Xbstream(Core):
 
     def borders(self, data: bytes) -> list[int]:
         return [offset for offset, _kind, _path in self.chunks(data)][1:]
+
+    def misses(self, data: bytes, start: int) -> bool:
+        """Of a file in one piece, the end alone is left: it looks like an empty file."""
+        chunks = self.chunks(data)
+        place = next(number for number, chunk in enumerate(chunks) if chunk[0] == start)
+        alone = [kind for _offset, kind, path in chunks if path == chunks[place][2]] == [b"P", b"E"]
+        return not (alone and chunks[place][1] == b"P")
 
     def covers(self, data: bytes) -> Callable[[int], bool]:
         return lambda offset: True
@@ -402,11 +411,12 @@ class Aof(Core):
 class MongoArchive(Core):
     """mongodump's archive: a prelude of documents, then blocks, each collection with a checksum at its end."""
 
-    UNITS_COUNT = True
-
     def borders(self, data: bytes) -> list[int]:
         found = [match.end() for match in re.finditer(rb"\xff\xff\xff\xff", data)]
         return [offset for offset in found if offset < len(data)]
+
+    def misses(self, data: bytes, start: int) -> bool:
+        return True
 
     def covers(self, data: bytes) -> Callable[[int], bool]:
         body = data.find(b"\xff\xff\xff\xff")
@@ -518,13 +528,14 @@ class Stack:
 class TreeTar(Core):
     """A tar of many files, each with a stack of its own."""
 
-    UNITS_COUNT = True
-
     def __init__(self, member: Callable[[str], Stack]) -> None:
         self.member = member
 
     def borders(self, data: bytes) -> list[int]:
         return tar_borders(data)
+
+    def misses(self, data: bytes, start: int) -> bool:
+        return True
 
     def covers(self, data: bytes) -> Callable[[int], bool]:
         spans = []
