@@ -104,7 +104,11 @@ class Lexer:
             self._ended = True
             return False
         if b"\0" in block:
-            self._wrong("bad_encoding", "a byte of zero, which no text holds", self._stream.offset - len(block) + block.find(b"\0"))
+            self._wrong(
+                "bad_encoding",
+                "a byte of zero, which no text holds",
+                self._stream.offset - len(block) + block.find(b"\0"),
+            )
         if self._start:
             self._buffer = self._buffer[self._start :] + block
             self._at -= self._start
@@ -144,7 +148,11 @@ class Lexer:
 
     def _finish(self, kind):
         """Hand out what ends here."""
-        item = (kind if self._whole or kind != "sql" else "data", self._buffer[self._start : self._at], self._base + self._start)
+        item = (
+            kind if self._whole or kind != "sql" else "data",
+            self._buffer[self._start : self._at],
+            self._base + self._start,
+        )
         self._whole = True
         self._start = self._at
         return item
@@ -179,13 +187,17 @@ class Lexer:
                 begin = self._offset(self._at)
                 values = yield from self._row()
                 if values is None:
+                    if self.table is not None and not self._buffer.startswith(b"\\", self._at):
+                        self._wrong("bad_structure", "a row of %s does not end" % _label(table), begin)
                     return
                 self.table = table
                 self.rows += 1
                 if width is None:
                     width = self.widths[key] = values
                 elif values != width:
-                    self._wrong("wrong_rows", "a row of %s with %d values instead of %d" % (_label(table), values, width), begin)
+                    self._wrong(
+                        "wrong_rows", "a row of %s with %d values instead of %d" % (_label(table), values, width), begin
+                    )
                 row = b"(" + b"," * (width - 1) + b")"
             separator = self._separator(head if plain else None)
             if separator is None:

@@ -34,8 +34,13 @@ _ALL_SERVERS_BELOW = 50700
 _DELIMITER = re.compile(rb"delimiter[ \t]+([^\sA-Za-z0-9'\"`\\,()#*-]{1,16})[ \t]*(?:\r?\n|\Z)", re.I)
 _LINE_LIMIT = 1 << 16
 _INSERT = re.compile(
-    rb"(?:INSERT|REPLACE)(?:[ \t]+(?:LOW_PRIORITY|HIGH_PRIORITY|DELAYED|IGNORE))*[ \t]+INTO[ \t]+(" + _QUALIFIED + rb")[ \t]*(\([ \t]*"
-    + _NAME + rb"(?:[ \t]*,[ \t]*" + _NAME + rb")*[ \t]*\))?[ \t\r\n]*VALUES[ \t\r\n]*\(",
+    rb"(?:INSERT|REPLACE)(?:[ \t]+(?:LOW_PRIORITY|HIGH_PRIORITY|DELAYED|IGNORE))*[ \t]+INTO[ \t]+("
+    + _QUALIFIED
+    + rb")[ \t]*(\([ \t]*"
+    + _NAME
+    + rb"(?:[ \t]*,[ \t]*"
+    + _NAME
+    + rb")*[ \t]*\))?[ \t\r\n]*VALUES[ \t\r\n]*\(",
     re.I,
 )
 _ROW_TOKEN = re.compile(rb"['\"`;(),\\#]|--|/\*")
@@ -59,9 +64,13 @@ _CLIENT = (
 ).split()
 _CREATE_TABLE = re.compile(
     rb"CREATE[ \t]+(?:OR[ \t]+REPLACE[ \t]+)?(TEMPORARY[ \t]+)?TABLE[ \t]+"
-    rb"(?:IF[ \t]+NOT[ \t]+EXISTS[ \t]+)?(" + _QUALIFIED + rb")", re.I)
+    rb"(?:IF[ \t]+NOT[ \t]+EXISTS[ \t]+)?(" + _QUALIFIED + rb")",
+    re.I,
+)
 _COLUMN = re.compile(rb"  (?:`(?:[^`]|``)+`|\"(?:[^\"]|\"\")+\") ([A-Za-z]+)")
-_OTHER_LINES = re.compile(rb"  (?:PRIMARY|UNIQUE|KEY|INDEX|FULLTEXT|SPATIAL|VECTOR|CONSTRAINT|FOREIGN|CHECK|PERIOD)\b", re.I)
+_OTHER_LINES = re.compile(
+    rb"  (?:PRIMARY|UNIQUE|KEY|INDEX|FULLTEXT|SPATIAL|VECTOR|CONSTRAINT|FOREIGN|CHECK|PERIOD)\b", re.I
+)
 _BINARY_TYPES = re.compile(
     rb"(?:tiny|medium|long)?blob|(?:var)?binary|bit|geometry|point|linestring|polygon|multi\w+|geom\w+|vector", re.I
 )
@@ -69,15 +78,30 @@ _PLACEHOLDER = re.compile(rb"/\*!50001[ \t]+CREATE[ \t]+(?:TABLE|VIEW)\b", re.I)
 _VIEW = re.compile(rb"\bVIEW[ \t]+(?:IF[ \t]+NOT[ \t]+EXISTS[ \t]+)?(" + _QUALIFIED + rb")", re.I)
 _CREATED = re.compile(
     rb"CREATE\b[^;(]*?\b(TRIGGER|PROCEDURE|FUNCTION|EVENT|SEQUENCE|DATABASE|SCHEMA|USER|ROLE|PACKAGE(?:[ \t]+BODY)?)[ \t]+"
-    rb"(?:IF[ \t]+NOT[ \t]+EXISTS[ \t]+)?(" + _QUALIFIED + rb")", re.I
+    rb"(?:IF[ \t]+NOT[ \t]+EXISTS[ \t]+)?(" + _QUALIFIED + rb")",
+    re.I,
 )
 _SYSTEM = ("mysql", "sys", "performance_schema", "information_schema")
-_LISTS = {b"TRIGGER": "triggers", b"PROCEDURE": "routines", b"FUNCTION": "routines", b"PACKAGE": "routines", b"EVENT": "events",
-          b"SEQUENCE": "sequences", b"DATABASE": "databases", b"SCHEMA": "databases", b"USER": "users", b"ROLE": "roles"}
+_LISTS = {
+    b"TRIGGER": "triggers",
+    b"PROCEDURE": "routines",
+    b"FUNCTION": "routines",
+    b"PACKAGE": "routines",
+    b"EVENT": "events",
+    b"SEQUENCE": "sequences",
+    b"DATABASE": "databases",
+    b"SCHEMA": "databases",
+    b"USER": "users",
+    b"ROLE": "roles",
+}
 _PARTS = re.compile(
     rb"(?P<comment>/\*(?![!M+]).*?\*/|--(?:[ \t][^\n]*|(?=\n))|#[^\n]*)|(?P<string>'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]"
-    rb"|\\.)*\")|(?P<name>`[^`]*`)|(?P<mark>/\*M?!\d{0,6}|\*/)", re.S)
-_PARTS_PLAIN = re.compile(_PARTS.pattern.replace(rb"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"", rb"'[^']*'|\"[^\"]*\""), re.S)
+    rb"|\\.)*\")|(?P<name>`[^`]*`)|(?P<mark>/\*M?!\d{0,6}|\*/)",
+    re.S,
+)
+_PARTS_PLAIN = re.compile(
+    _PARTS.pattern.replace(rb"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"", rb"'[^']*'|\"[^\"]*\""), re.S
+)
 _REACHES = re.compile(
     rb"\bLOAD[ \t\r\n]+(?:DATA|XML)\b|\bINTO[ \t\r\n]+(?:OUTFILE|DUMPFILE)\b|\bload_file[ \t\r\n]*\(|\bSONAME\b"
     rb"|\bINSTALL[ \t\r\n]+(?:PLUGIN|COMPONENT)\b"
@@ -92,17 +116,24 @@ _STORED = re.compile(rb"CREATE\b[^;(]*?\b(?:PROCEDURE|FUNCTION|EVENT|VIEW|PACKAG
 # What mysqldump writes at the beginning of a line only where a statement begins.
 _ANOTHER = re.compile(
     rb"\n(?:INSERT INTO |REPLACE INTO |LOCK TABLES |UNLOCK TABLES|/\*!40000 ALTER TABLE |CREATE TABLE "
-    rb"|DROP TABLE |/\*!5000[13] |--\n-- [A-Z])")
+    rb"|DROP TABLE |/\*!5000[13] |/\*!40101 SET |--\n-- [A-Z])"
+)
 _WHOLE_END = re.compile(rb"-- Dump completed(?: on \d{4}-\d\d-\d\d[ \t]+\d{1,2}:\d\d:\d\d)?\r?\n")
 _LINE = re.compile(rb"^--[^\n]*", re.M)
-_START = re.compile(r"-- (?:(?P<tool>MySQL|MariaDB) dump (?P<version>.*)|(?P<other>\S[^\n]*? ?dump)\b(?! completed).*)", re.I)
-_VERSION = re.compile(r"Distrib ([^,\s]+)|(?:^\S+?-)?(\d[\w.-]*)(?=,|\s|$)")
+_START = re.compile(
+    r"-- (?:(?P<tool>MySQL|MariaDB) dump (?P<version>.*)|(?P<other>\S[^\n]*? ?dump)\b(?! completed).*)", re.I
+)
+_VERSION = re.compile(r".*Distrib ([^,\s]+)|[\d.]+-(\d[\w.-]*)|(\d[\w.-]*)")
 _FOR_TABLE = re.compile(rb"-- (?:(Table structure)|(Dumping data)) for table [`\"]?(.*?)[`\"]?\r?$")
-_FOR_VIEW = re.compile(rb"-- (?:Temporary (?:table|view) structure|(Final view structure)) for view [`\"]?(.*?)[`\"]?\r?$")
+_FOR_VIEW = re.compile(
+    rb"-- (?:Temporary (?:table|view) structure|(Final view structure)) for view [`\"]?(.*?)[`\"]?\r?$"
+)
 _FAILED = re.compile(rb"-- (?:insufficient privileges to |failed on view|.*: Couldn't execute |ERROR )", re.I)
 _LOCK = re.compile(rb"LOCK[ \t]+TABLES[ \t]+(" + _QUALIFIED + rb")[ \t]+WRITE", re.I)
 
-_ANY_MARK = re.compile(rb"^-- (?:MySQL|MariaDB|Go SQL) dump\b|^/\*M?!999999\\- enable the sandbox mode|^/\*M?!\d{5,6} ", re.M | re.I)
+_ANY_MARK = re.compile(
+    rb"^-- (?:MySQL|MariaDB|Go SQL) dump\b|^/\*M?!999999\\- enable the sandbox mode|^/\*M?!\d{5,6} ", re.M | re.I
+)
 _TYPICAL = re.compile(
     rb"^(?:INSERT +(?:IGNORE +)?INTO|REPLACE INTO|CREATE TABLE(?: IF NOT EXISTS)?|LOCK TABLES|DROP TABLE IF EXISTS|USE"
     rb"|CREATE DATABASE(?: IF NOT EXISTS)?) +`"
@@ -111,7 +142,9 @@ _TYPICAL = re.compile(
 )
 _FOREIGN_TEXT = re.compile(
     rb"^-- PostgreSQL database (?:cluster )?dump|^COPY [^\n]* FROM stdin|^SET standard_conforming_strings"
-    rb"|^SELECT pg_catalog\.|^SQLite format|^PRAGMA |^\\connect ", re.M)
+    rb"|^SELECT pg_catalog\.|^SQLite format|^PRAGMA |^\\connect ",
+    re.M,
+)
 
 
 def unquoted(name, codec="utf-8"):
@@ -145,7 +178,9 @@ def _lead(text):
         space = _SPACE.match(text, at)
         sandbox = _SANDBOX.match(text, space.end() if space else at)
         at = sandbox.end() if sandbox else space.end() if space else at
-        if text.startswith(b"#", at) or (text.startswith(b"--", at) and text[at + 2 : at + 3] in (b"", b" ", b"\t", b"\n", b"\r")):
+        if text.startswith(b"#", at) or (
+            text.startswith(b"--", at) and text[at + 2 : at + 3] in (b"", b" ", b"\t", b"\n", b"\r")
+        ):
             end = text.find(b"\n", at)
             if end < 0:
                 return len(text)
@@ -164,7 +199,9 @@ def bare(statement, escapes=True, keep=("string", "name")):
     text, parts, at = statement[_lead(statement) :], [], 0
     for found in (_PARTS if escapes else _PARTS_PLAIN).finditer(text):
         parts.append(text[at : found.start()])
-        parts.append(found.group() if found.lastgroup in keep else b" " if found.lastgroup in ("comment", "mark") else b"''")
+        parts.append(
+            found.group() if found.lastgroup in keep else b" " if found.lastgroup in ("comment", "mark") else b"''"
+        )
         at = found.end()
     parts.append(text[at:])
     return b"".join(parts).lstrip()
@@ -311,7 +348,11 @@ class Statements(Lexer):
             self._wrong("unsafe_statement", "the client's command %s" % shown(line), self._offset(self._at))
 
     def _unsure(self, at):
-        self._lose("unsafe_statement", "it is not certain how client and server read %s" % shown(self._buffer[max(at - 10, 0) : at + 20], 30), self._offset(at))
+        self._lose(
+            "unsafe_statement",
+            "it is not certain how client and server read %s" % shown(self._buffer[max(at - 10, 0) : at + 20], 30),
+            self._offset(at),
+        )
 
     # One statement
 
@@ -343,7 +384,11 @@ class Statements(Lexer):
                 continue
             if token is None:
                 self._at = len(self._buffer)
-                self._lose("open_statement", "a statement is open at the end: %s" % shown(self._buffer[self._start + self.lead :]), begin)
+                self._lose(
+                    "open_statement",
+                    "a statement is open at the end: %s" % shown(self._buffer[self._start + self.lead :]),
+                    begin,
+                )
             text, start = token.group(), token.start()
             self._at = token.end()
             if text == self.delimiter:
@@ -369,7 +414,11 @@ class Statements(Lexer):
                 shadow = False
             elif text == b"\\":
                 if not self._buffer.startswith(b"N", self._at):
-                    self._wrong("unsafe_statement", "a client's command inside of a statement: %s" % shown(self._buffer[start:]), self._offset(start))
+                    self._wrong(
+                        "unsafe_statement",
+                        "a client's command inside of a statement: %s" % shown(self._buffer[start:]),
+                        self._offset(start),
+                    )
             elif text != b"--":
                 self._unsure(start)
 
@@ -401,7 +450,11 @@ class Statements(Lexer):
                     yield self._piece()
                     low = 0
                 if not self._more():
-                    self._lose("open_statement", "%s is open at the end" % ("a quoted name" if quote == b"`" else "a string"), opened)
+                    self._lose(
+                        "open_statement",
+                        "%s is open at the end" % ("a quoted name" if quote == b"`" else "a string"),
+                        opened,
+                    )
 
     def _row(self):
         depth = values = 0
@@ -416,13 +469,18 @@ class Statements(Lexer):
             if token is None:
                 return None
             text, start = token.group(), token.start()
+            if text == b"\\" and self._buffer.startswith(b"N", start + 1):
+                self._at = start + 2
+                continue
             if text in (b";", b"\\") or (text == b"/*" and _CONDITION.match(self._buffer, start)):
                 self._at = start
                 return None
             self._at = token.end()
             if text == b"(":
                 depth += 1
-                if depth > 1 and self._buffer[max(start - 12, 0) : start].rstrip().lower().endswith((b"load_file", b"sys_exec", b"sys_eval")):
+                if depth > 1 and self._buffer[max(start - 12, 0) : start].rstrip().lower().endswith(
+                    (b"load_file", b"sys_exec", b"sys_eval")
+                ):
                     self._wrong("unsafe_statement", "a value that reaches files or programs", self._offset(start))
             elif text == b",":
                 values += depth == 1
@@ -579,7 +637,12 @@ class _Reader:
         if message:
             self._wrong("tool_message", "text of a tool that failed: %s" % shown(message.group(1), 120), offset)
         elif "duplicate" not in self._told:
-            self._wrong("trailing_garbage", "something follows the end of the dump: %s" % shown(text), offset, "trailing_garbage")
+            self._wrong(
+                "trailing_garbage",
+                "something follows the end of the dump: %s" % shown(text),
+                offset,
+                "trailing_garbage",
+            )
 
     # Comments
 
@@ -594,7 +657,9 @@ class _Reader:
                 if self._end_offset is not None:
                     self._wrong("duplicate", "a dump ends twice", where, "duplicate")
                 self._member.end_mark, self._end_offset = text, where
-                self._cut = self._member.tool is not None and not _WHOLE_END.match(lead, found.start())
+                self._cut = self._member.tool in ("mysqldump", "mariadb-dump") and not _WHOLE_END.match(
+                    lead, found.start()
+                )
             elif text.startswith("-- Server version") and not self._member.server_version:
                 self._member.server_version = text[len("-- Server version") :].strip() or None
             elif text.startswith("-- Host: ") and "Database: " in text and self._member.database is None:
@@ -613,8 +678,8 @@ class _Reader:
             member.start_mark = text
             if start.group("tool"):
                 member.tool = "mysqldump" if start.group("tool").lower() == "mysql" else "mariadb-dump"
-                version = _VERSION.search(start.group("version"))
-                member.tool_version = (version.group(1) or version.group(2)) if version else None
+                version = _VERSION.match(start.group("version"))
+                member.tool_version = version.group(version.lastindex) if version else None
             else:
                 member.tool = start.group("other")
 
@@ -622,7 +687,9 @@ class _Reader:
         database = self._items.database
         table = _FOR_TABLE.match(line)
         if table and table.group(1):
-            self._announced.setdefault((database, table.group(3).replace(b"``", b"`").decode(self._items.codec, "replace")), where)
+            self._announced.setdefault(
+                (database, table.group(3).replace(b"``", b"`").decode(self._items.codec, "replace")), where
+            )
         view = _FOR_VIEW.match(line)
         if view:
             key = (database, view.group(2).replace(b"``", b"`").decode(self._items.codec, "replace"))
@@ -641,7 +708,9 @@ class _Reader:
             self._create(text, opened)
         if self._starts and _ANOTHER.search(text) and not _BODY.match(opened):
             if _ANOTHER.search(self._only_marks(text)):
-                self._wrong("bad_structure", "a statement does not end where it should: %s" % shown(text), offset, "merged")
+                self._wrong(
+                    "bad_structure", "a statement does not end where it should: %s" % shown(text), offset, "merged"
+                )
         if word == b"SET":
             self._set(bare(text, self._items.escapes))
         elif word in (b"LOCK", b"UNLOCK"):

@@ -43,35 +43,56 @@ _FIRST_WORDS = (b"create", b"function", b"procedure", b"or", b"replace")
 _WITH_BODY = (b"cf", b"cp", b"corf", b"corp")
 
 _INSERT = re.compile(
-    rb"INSERT INTO (" + _QUALIFIED + rb")(?: (\((?:" + _NAME + rb"(?:, )?)*\)))?(?: OVERRIDING (?:SYSTEM|USER) VALUE)? VALUES[ \t\r\n]*\(",
+    rb"INSERT INTO ("
+    + _QUALIFIED
+    + rb")(?: (\((?:"
+    + _NAME
+    + rb"(?:, )?)*\)))?(?: OVERRIDING (?:SYSTEM|USER) VALUE)? VALUES[ \t\r\n]*\(",
     re.I,
 )
 _INSERT_DEFAULT = re.compile(rb"INSERT INTO (" + _QUALIFIED + rb") DEFAULT VALUES;", re.I)
-_COPY = re.compile(rb"COPY[ \t\r\n]+(" + _QUALIFIED + rb")[ \t\r\n]*(" + _COLUMNS + rb")?[ \t\r\n]*FROM[ \t\r\n]+stdin([^;]*);", re.I)
+_COPY = re.compile(
+    rb"COPY[ \t\r\n]+(" + _QUALIFIED + rb")[ \t\r\n]*(" + _COLUMNS + rb")?[ \t\r\n]*FROM[ \t\r\n]+stdin([^;]*);", re.I
+)
 _COPY_OUT = re.compile(rb"COPY\b.*\bTO[ \t\r\n]+stdout\b[^;]*;", re.I | re.S)
 _BINARY = re.compile(rb"\bBINARY\b", re.I)
 _END_OF_LINE = re.compile(rb"[ \t]*\r?\n")
-_CONNECT = re.compile(rb'\\connect[ \t]+(?:-reuse-previous=on[ \t]+)?("(?:[^"`\r\n\\]|""|\\[\'\\])+"|[A-Za-z_\x80-\xff][A-Za-z0-9_$\x80-\xff]*)[ \t]*\r?\n?')
+_CONNECT = re.compile(
+    rb'\\connect[ \t]+(?:-reuse-previous=on[ \t]+)?("(?:[^"`\r\n\\]|""|\\[\'\\])+"|[A-Za-z_\x80-\xff][A-Za-z0-9_$\x80-\xff]*)[ \t]*\r?\n?'
+)
 _RESTRICT = re.compile(rb"\\(un)?restrict[ \t]+[A-Za-z0-9]+[ \t]*\r?\n?")
 _ENCODING_LINE = re.compile(rb"\\encoding SQL_ASCII[ \t]*\r?\n?")
 _META_END = 1 << 16
 
-_SET = re.compile(rb"SET[ \t\r\n]+(?:SESSION[ \t\r\n]+)?([a-z_]+)[ \t\r\n]*(?:=|TO[ \t\r\n])[ \t\r\n]*(.*?)[ \t\r\n]*;", re.I | re.S)
-_SENSITIVE = re.compile(rb"standard_conforming_strings|client_encoding|\bNAMES\b|\bRESET[ \t\r\n]+ALL\b|\bDISCARD\b", re.I)
+_SET = re.compile(
+    rb"SET[ \t\r\n]+(?:SESSION[ \t\r\n]+)?([a-z_]+)[ \t\r\n]*(?:=|TO[ \t\r\n])[ \t\r\n]*(.*?)[ \t\r\n]*;", re.I | re.S
+)
+_SENSITIVE = re.compile(
+    rb"standard_conforming_strings|client_encoding|\bNAMES\b|\bRESET[ \t\r\n]+ALL\b|\bDISCARD\b", re.I
+)
 _SEARCH_PATH = re.compile(rb"SELECT pg_catalog\.set_config\('search_path', '', false\);")
 _CREATE_TABLE = re.compile(
     rb"CREATE[ \t\r\n]+((?:GLOBAL[ \t\r\n]+|LOCAL[ \t\r\n]+)?(?:TEMP|TEMPORARY|UNLOGGED|FOREIGN)[ \t\r\n]+)?TABLE[ \t\r\n]+"
-    rb"(?:IF[ \t\r\n]+NOT[ \t\r\n]+EXISTS[ \t\r\n]+)?("
-    + _QUALIFIED + rb")",
+    rb"(?:IF[ \t\r\n]+NOT[ \t\r\n]+EXISTS[ \t\r\n]+)?(" + _QUALIFIED + rb")",
     re.I,
 )
-_PARTITIONED = re.compile(rb"\)[ \t\r\n]*PARTITION[ \t\r\n]+BY[ \t\r\n]+(?:RANGE|LIST|HASH)\b|VALUES.*\bPARTITION[ \t\r\n]+BY[ \t\r\n]", re.I | re.S)
+_PARTITIONED = re.compile(
+    rb"\)[ \t\r\n]*PARTITION[ \t\r\n]+BY[ \t\r\n]+(?:RANGE|LIST|HASH)\b|VALUES.*\bPARTITION[ \t\r\n]+BY[ \t\r\n]",
+    re.I | re.S,
+)
 _CREATED = re.compile(
     rb"CREATE[ \t\r\n]+(SCHEMA|ROLE|USER|EXTENSION|DATABASE|TABLESPACE)[ \t\r\n]+(?:IF[ \t\r\n]+NOT[ \t\r\n]+EXISTS[ \t\r\n]+)?"
-    rb"(" + _NAME + rb")", re.I
+    rb"(" + _NAME + rb")",
+    re.I,
 )
-_LISTS = {b"SCHEMA": "schemas", b"ROLE": "roles", b"USER": "roles", b"EXTENSION": "extensions", b"DATABASE": "databases",
-          b"TABLESPACE": "tablespaces"}
+_LISTS = {
+    b"SCHEMA": "schemas",
+    b"ROLE": "roles",
+    b"USER": "roles",
+    b"EXTENSION": "extensions",
+    b"DATABASE": "databases",
+    b"TABLESPACE": "tablespaces",
+}
 _LARGE_OBJECT = re.compile(rb"\blo_create\('?\d+'?\)|^[ \t(]+\('?\d+'?\)[,)]", re.M)
 _STARTS = (
     b"ABORT ALTER ANALYZE BEGIN CALL CHECKPOINT CLOSE CLUSTER COMMENT COMMIT COPY CREATE DEALLOCATE DECLARE DELETE DISCARD DO"
@@ -79,7 +100,9 @@ _STARTS = (
     b" RELEASE RESET REVOKE ROLLBACK SAVEPOINT SECURITY SELECT SET SHOW START TABLE TRUNCATE UNLISTEN UPDATE VACUUM VALUES WITH"
 ).split()
 _WORD = re.compile(rb"[A-Za-z_]+")
-_RUNS = re.compile(rb"(SELECT|INSERT|UPDATE|DELETE|WITH|VALUES|DO|CALL|EXPLAIN|MERGE|EXECUTE|PREPARE|DECLARE|TABLE)\b", re.I)
+_RUNS = re.compile(
+    rb"(SELECT|INSERT|UPDATE|DELETE|WITH|VALUES|DO|CALL|EXPLAIN|MERGE|EXECUTE|PREPARE|DECLARE|TABLE)\b", re.I
+)
 _REACHES = re.compile(
     rb"\b(pg_read_file|pg_read_binary_file|pg_ls_dir|pg_ls_\w+dir|pg_stat_file|pg_file_\w+|lo_import|lo_export|pg_reload_conf"
     rb"|dblink\w*|pg_execute\w*)\"?[ \t\r\n]*\(|\bCOPY\b[^;]{0,4000}\b(?:PROGRAM|FROM|TO)[ \t\r\n]+E?'",
@@ -87,19 +110,28 @@ _REACHES = re.compile(
 )
 _SUBSCRIBES = re.compile(rb"CREATE[ \t\r\n]+SUBSCRIPTION\b", re.I)
 _UNCONNECTED = re.compile(rb"\bconnect[ \t\r\n]*=[ \t\r\n]*'?(?:false|off|0|no)\b", re.I)
-_FOREIGN_PROGRAM = re.compile(rb"(?:CREATE|ALTER)[ \t\r\n]+FOREIGN[ \t\r\n]+TABLE\b.*\bOPTIONS\b.*\bprogram\"?[ \t\r\n]+'", re.I | re.S)
+_FOREIGN_PROGRAM = re.compile(
+    rb"(?:CREATE|ALTER)[ \t\r\n]+FOREIGN[ \t\r\n]+TABLE\b.*\bOPTIONS\b.*\bprogram\"?[ \t\r\n]+'", re.I | re.S
+)
 _ALONE = re.compile(rb"(LOAD|ALTER[ \t\r\n]+SYSTEM)\b", re.I)
 _NATIVE = re.compile(
     rb"CREATE[ \t\r\n]+(?:OR[ \t\r\n]+REPLACE[ \t\r\n]+)?(?:FUNCTION|PROCEDURE)\b.*\bLANGUAGE[ \t\r\n]+'?\"?(?:c"
-    rb"|internal|pl(?:python|perl|tcl|sh)\w*u|plsh)\b", re.I | re.S)
+    rb"|internal|pl(?:python|perl|tcl|sh)\w*u|plsh)\b",
+    re.I | re.S,
+)
 
 # pg_dump writes no empty line into a statement; where one is followed by another beginning, the semicolon is gone.
-_ANOTHER = re.compile(rb"\n\r?\n+(?:--|SET |SELECT |CREATE |ALTER |COPY |INSERT |GRANT |REVOKE |COMMENT |DROP |REFRESH |BEGIN|COMMIT)")
+_ANOTHER = re.compile(
+    rb"\n\r?\n+(?:--|SET |SELECT |CREATE |ALTER |COPY |INSERT |GRANT |REVOKE |COMMENT |DROP |REFRESH |BEGIN|COMMIT)"
+)
 _WHOLE_TAIL = re.compile(rb"\r?\n--\r?\n\r?\n\s*(?:\\unrestrict \S+\r?\n\r?\n)?\s*(?:-- Dump completed[^\n]*\n)?\s*")
 _LONGEST_TAIL = 1 << 12
 _SOME_LINE = re.compile(rb"^--[^\n]*", re.M)
 _DATA_FOLLOWS = re.compile(rb"-- Data for Name: (.*); Type: TABLE DATA; Schema: (.*); Owner: ")
-_ANY_MARK = re.compile(rb"^(?:\xef\xbb\xbf)?(?:--[^\n]*\r?\n|\\restrict [^\n]*\n|[ \t\r]*\n)*-- PostgreSQL database (?:cluster )?dump\r?$", re.M)
+_ANY_MARK = re.compile(
+    rb"^(?:\xef\xbb\xbf)?(?:--[^\n]*\r?\n|\\restrict [^\n]*\n|[ \t\r]*\n)*-- PostgreSQL database (?:cluster )?dump\r?$",
+    re.M,
+)
 _TYPICAL = re.compile(
     rb"^(?:SET (?:statement_timeout|client_encoding|standard_conforming_strings|search_path|check_function_bodies)\b"
     rb"|SELECT pg_catalog\.|COPY [^\n]* FROM stdin|CREATE EXTENSION |\\connect |COMMENT ON (?:TABLE|SCHEMA|EXTENSION|COLUMN) )"
@@ -108,13 +140,46 @@ _TYPICAL = re.compile(
 )
 _FOREIGN_TEXT = re.compile(
     rb"^-- (?:MySQL|MariaDB|Go SQL) dump|/\*M?!\d+|^(?:INSERT INTO|CREATE TABLE(?: IF NOT EXISTS)?"
-    rb"|LOCK TABLES|DROP TABLE IF EXISTS) `|ENGINE=|^SQLite format|^PRAGMA ", re.M | re.I)
+    rb"|LOCK TABLES|DROP TABLE IF EXISTS) `|ENGINE=|^SQLite format|^PRAGMA ",
+    re.M | re.I,
+)
 
 # Encodings of the server's names that are judged, and those in which a byte of a character can look like a backslash.
-_CODECS = {"UTF8": "utf-8", "UNICODE": "utf-8", "SQLASCII": "utf-8", "KOI8": "koi8-r", "KOI8R": "koi8-r", "KOI8U": "koi8-u", "EUCCN": "gb2312",
-           "EUCJP": "euc_jp", "EUCKR": "euc_kr", "WIN": "cp1251", "ALT": "cp866"}
-_UNSAFE_ENCODINGS = ("SJIS", "BIG5", "GBK", "UHC", "GB18030", "JOHAB", "SHIFT_JIS_2004", "SHIFTJIS", "SHIFTJIS2004", "SHIFTJIS", "MSKANJI",
-                     "WIN932", "WINDOWS932", "WIN936", "WINDOWS936", "WIN949", "WINDOWS949", "WIN950", "WINDOWS950", "SJIS2004")
+_CODECS = {
+    "UTF8": "utf-8",
+    "UNICODE": "utf-8",
+    "SQLASCII": "utf-8",
+    "KOI8": "koi8-r",
+    "KOI8R": "koi8-r",
+    "KOI8U": "koi8-u",
+    "EUCCN": "gb2312",
+    "EUCJP": "euc_jp",
+    "EUCKR": "euc_kr",
+    "WIN": "cp1251",
+    "ALT": "cp866",
+}
+_UNSAFE_ENCODINGS = (
+    "SJIS",
+    "BIG5",
+    "GBK",
+    "UHC",
+    "GB18030",
+    "JOHAB",
+    "SHIFT_JIS_2004",
+    "SHIFTJIS",
+    "SHIFTJIS2004",
+    "SHIFTJIS",
+    "MSKANJI",
+    "WIN932",
+    "WINDOWS932",
+    "WIN936",
+    "WINDOWS936",
+    "WIN949",
+    "WINDOWS949",
+    "WIN950",
+    "WINDOWS950",
+    "SJIS2004",
+)
 _KNOWN_ENCODING = re.compile(
     r"UTF_?8|UNICODE|SQL_?ASCII|LATIN_?\d+|ISO_?8859_?\d+|WIN_?(?:125\d|866|874)|WINDOWS_?(?:125\d|866|874)|KOI8_?[RU]?"
     r"|EUC_?[A-Z]{2}(?:_?2004)?|MULE_?INTERNAL|ABC|ALT|TCVN\d*|VSCII|WIN"
@@ -250,7 +315,13 @@ def unsafe(piece):
         if _COPY.match(text) or _COPY_OUT.match(text):
             return None
         return "COPY with a file or a program of the server, or in a form that pg_dump does not write"
-    if word == b"INSERT" and _INSERT.match(text) and b"pg_" not in text and b"lo_" not in text and b"dblink" not in text:
+    if (
+        word == b"INSERT"
+        and _INSERT.match(text)
+        and b"pg_" not in text
+        and b"lo_" not in text
+        and b"dblink" not in text
+    ):
         return None
     if _ALONE.match(text):
         return "%s, which no dump needs" % shown(text, 30)
@@ -269,7 +340,9 @@ def unsafe(piece):
 
 
 def _without_strings(text):
-    return b"".join(part if kind in ("text", "name") else b"''" if kind == "string" else b" " for kind, part in _parts(text))
+    return b"".join(
+        part if kind in ("text", "name") else b"''" if kind == "string" else b" " for kind, part in _parts(text)
+    )
 
 
 # The line that ends the rows of a COPY, as far as it has been read.
@@ -439,7 +512,11 @@ class Statements(Lexer):
                 continue
             if token is None:
                 self._at = len(self._buffer)
-                self._lose("open_statement", "a statement is open at the end: %s" % shown(self._buffer[self._start + self.lead :]), begin)
+                self._lose(
+                    "open_statement",
+                    "a statement is open at the end: %s" % shown(self._buffer[self._start + self.lead :]),
+                    begin,
+                )
             text, start = token.group(), token.start()
             self._at = token.end()
             if text == b"'":
@@ -465,11 +542,23 @@ class Statements(Lexer):
                     if self._at - self._start > LONGEST:
                         yield self._piece()
             elif text == b"\\":
-                self._wrong("unsafe_statement", "a client's command inside of a statement: %s" % shown(self._buffer[start:]), self._offset(start))
+                self._wrong(
+                    "unsafe_statement",
+                    "a client's command inside of a statement: %s" % shown(self._buffer[start:]),
+                    self._offset(start),
+                )
             else:
                 word = text.lower()
-                if start > self._start and self._buffer[start - 1 : start].isdigit() and word in _FIRST_WORDS + (b"begin", b"case", b"end"):
-                    self._lose("unsafe_statement", "it is not certain how clients read %s" % shown(self._buffer[start - 1 :], 20), self._offset(start))
+                if (
+                    start > self._start
+                    and self._buffer[start - 1 : start].isdigit()
+                    and word in _FIRST_WORDS + (b"begin", b"case", b"end")
+                ):
+                    self._lose(
+                        "unsafe_statement",
+                        "it is not certain how clients read %s" % shown(self._buffer[start - 1 :], 20),
+                        self._offset(start),
+                    )
                 if words < 4:
                     first += word[:1] if word in _FIRST_WORDS else b"-"
                     body = first.startswith(_WITH_BODY)
@@ -527,7 +616,11 @@ class Statements(Lexer):
                 self._unsure(start)
 
     def _unsure(self, start):
-        self._lose("unsafe_statement", "it is not certain how clients read %s" % shown(self._buffer[max(start - 10, 0) : start + 20], 30), self._offset(start))
+        self._lose(
+            "unsafe_statement",
+            "it is not certain how clients read %s" % shown(self._buffer[max(start - 10, 0) : start + 20], 30),
+            self._offset(start),
+        )
 
     def _quoted(self, quote, start, what):
         """To behind the closing quote. Doubled ones close and open again, which comes to the same."""
@@ -582,7 +675,9 @@ class Statements(Lexer):
             self._at = tag.end()
             yield from self._quoted(tag.group(), start, "a string in dollars")
         elif len(self._buffer) - start >= MARGIN and _DOLLAR_OPEN.match(self._buffer[start : start + MARGIN]):
-            self._lose("bad_structure", "a dollar quote with a name of more than %d letters" % MARGIN, self._offset(start))
+            self._lose(
+                "bad_structure", "a dollar quote with a name of more than %d letters" % MARGIN, self._offset(start)
+            )
 
     def _row(self):
         depth = values = 0
@@ -640,14 +735,18 @@ class Statements(Lexer):
         word = word.group().upper() if word else b""
         if word in (b"SET", b"RESET", b"DISCARD", b"ALTER"):
             self._setting(word, piece, offset)
-        elif word == b"COPY" or (not word and _WORD.match(bare(piece)) and _WORD.match(bare(piece)).group().upper() == b"COPY"):
+        elif word == b"COPY" or (
+            not word and _WORD.match(bare(piece)) and _WORD.match(bare(piece)).group().upper() == b"COPY"
+        ):
             return self._copy_begins(piece, offset)
         return False
 
     def _setting(self, word, piece, offset):
         if word == b"ALTER":
             # It would hold from the next connection on.
-            if re.match(rb"ALTER[ \t\r\n]+(?:DATABASE|ROLE|USER)\b", piece, re.I) and re.search(rb"\bstandard_conforming_strings\b", piece, re.I):
+            if re.match(rb"ALTER[ \t\r\n]+(?:DATABASE|ROLE|USER)\b", piece, re.I) and re.search(
+                rb"\bstandard_conforming_strings\b", piece, re.I
+            ):
                 self._wrong("unsafe_statement", "a later session would read strings in another way", offset)
             return
         statement = _SET.fullmatch(bare(piece))
@@ -685,13 +784,19 @@ class Statements(Lexer):
         elif self._ended and not self._buffer[self._at :].strip():
             self._at = len(self._buffer)
         else:
-            self._lose("unsafe_statement", "something stands behind COPY ... FROM stdin; on its line", self._offset(self._at))
+            self._lose(
+                "unsafe_statement", "something stands behind COPY ... FROM stdin; on its line", self._offset(self._at)
+            )
         self.copied = self.named(form.group(1))
         self.columns = None
         self.countable = options.strip().lower() in (b"", b"with oids")
         if not options.strip():
             listed = form.group(3)
-            self.columns = len(_PART.findall(listed)) if listed else (0 if re.search(rb"[ \t]{2}FROM|\([ \t]*\)", form.group()) else None)
+            self.columns = (
+                len(_PART.findall(listed))
+                if listed
+                else (0 if re.search(rb"[ \t]{2}FROM|\([ \t]*\)", form.group()) else None)
+            )
         return True
 
     def _copy(self):
@@ -700,7 +805,11 @@ class Statements(Lexer):
         at_line_start, self.copy_ends = True, False
         while True:
             self.lead = 0
-            if len(self._buffer) - self._at < max(BLOCK >> 1, 16) and not self._more() and self._at >= len(self._buffer):
+            if (
+                len(self._buffer) - self._at < max(BLOCK >> 1, 16)
+                and not self._more()
+                and self._at >= len(self._buffer)
+            ):
                 self._lose("open_copy", "the rows of %s are open at the end" % ".".join(self.copied), opened)
             end = len(self._buffer)
             if not self._ended:
@@ -916,7 +1025,12 @@ class _Reader:
         if message:
             self._wrong("tool_message", "text of a tool that failed: %s" % shown(message.group(1), 120), offset)
         elif "duplicate" not in self._told:
-            self._wrong("trailing_garbage", "something follows the end of the dump: %s" % shown(text), offset, "trailing_garbage")
+            self._wrong(
+                "trailing_garbage",
+                "something follows the end of the dump: %s" % shown(text),
+                offset,
+                "trailing_garbage",
+            )
 
     def _meta(self, line, offset):
         word = re.match(rb"\\(\w*)", line).group(1).decode("ascii", "replace")
@@ -949,7 +1063,10 @@ class _Reader:
                 data = _DATA_FOLLOWS.match(line)
                 if data:
                     self._no_data_came()
-                    self._expected = ("%s.%s" % (data.group(2).decode("utf-8", "replace"), data.group(1).decode("utf-8", "replace")), where)
+                    self._expected = (
+                        "%s.%s" % (data.group(2).decode("utf-8", "replace"), data.group(1).decode("utf-8", "replace")),
+                        where,
+                    )
 
     def _started(self, text, offset):
         member = self._member
@@ -957,7 +1074,12 @@ class _Reader:
         if self._cluster_starts if cluster else (self._starts and not self._cluster_starts):
             self._wrong("duplicate", "a second dump begins", offset, "duplicate")
         elif self._end_offset is not None:
-            self._wrong("duplicate" if self._strict() else "trailing_garbage", "a dump begins behind the end of one", offset, "duplicate")
+            self._wrong(
+                "duplicate" if self._strict() else "trailing_garbage",
+                "a dump begins behind the end of one",
+                offset,
+                "duplicate",
+            )
         if cluster:
             self._cluster_starts += 1
             member.tool = "pg_dumpall"
@@ -1058,7 +1180,11 @@ class _Reader:
                 copy.wrong[0][0],
             )
         if copy.odd:
-            self._wrong("bad_structure", "in the rows of %s a backslash that pg_dump does not write: %s" % (name, shown(copy.odd[1])), copy.odd[0])
+            self._wrong(
+                "bad_structure",
+                "in the rows of %s a backslash that pg_dump does not write: %s" % (name, shown(copy.odd[1])),
+                copy.odd[0],
+            )
 
     def _no_data_came(self):
         if self._expected:
@@ -1103,7 +1229,12 @@ class _Reader:
             return
         databases = {database for database, _name in self._created}
         for key in self._member.tables:
-            if key[0] in databases and key not in self._created and key not in self._parents and key not in self._foreign:
+            if (
+                key[0] in databases
+                and key not in self._created
+                and key not in self._parents
+                and key not in self._foreign
+            ):
                 self._wrong("bad_structure", "rows for a table that is not created: %s" % key[1], None)
 
     def _conclude(self):
@@ -1120,7 +1251,12 @@ class _Reader:
         if self._cluster_starts > self._cluster_ends or self._starts > self._ends:
             mark = CLUSTER_END if self._cluster_starts else END_MARK
             self._wrong("incomplete", "the line that ends a complete dump is missing: %s" % mark, self._stream.offset)
-        elif self._strict() and self._end_offset is not None and not _WHOLE_TAIL.fullmatch(self._tail) and not self._told & {"duplicate", "trailing_garbage"}:
+        elif (
+            self._strict()
+            and self._end_offset is not None
+            and not _WHOLE_TAIL.fullmatch(self._tail)
+            and not self._told & {"duplicate", "trailing_garbage"}
+        ):
             self._wrong("incomplete", "the last line of the dump is cut", self._stream.offset)
         elif self._ends > self._starts or self._cluster_ends > self._cluster_starts:
             self._wrong("bad_structure", "the line that begins a dump is missing: %s" % START_MARK, 0)

@@ -292,7 +292,10 @@ def codes(reader, data):
 
 
 def rows(member):
-    return {name if database is None else database + ":" + name: number for (database, name), number in member.tables.items()}
+    return {
+        name if database is None else database + ":" + name: number
+        for (database, name), number in member.tables.items()
+    }
 
 
 def taken(items):

@@ -61,7 +61,12 @@ def test_a_dump_of_the_real_tool(text):
     member, problems = read(text)
     assert problems == []
     assert samples.rows(member) == COUNTS
-    assert (member.format, member.engine, member.tool, member.encoding) == ("pg_dump-plain", "postgresql", "pg_dump", "UTF8")
+    assert (member.format, member.engine, member.tool, member.encoding) == (
+        "pg_dump-plain",
+        "postgresql",
+        "pg_dump",
+        "UTF8",
+    )
     assert member.tool_version == member.server_version == "15.18 (Debian 15.18-0+deb12u1)"
     assert member.start_mark == "-- PostgreSQL database dump"
     assert member.end_mark == "-- PostgreSQL database dump complete"
@@ -88,7 +93,11 @@ def test_where_blocks_end_changes_nothing(text, size, small_blocks):
 def test_no_end_that_comes_too_early_goes_unnoticed(text):
     # What is left of the empty lines at the end holds nothing.
     whole = len(text.rstrip(b"\n"))
-    for end in [*range(0, whole - 900, 29), *range(whole - 900, whole - 300, 3), *range(whole - 300, whole - 20, 17)] + [whole - 5, whole]:
+    for end in [
+        *range(0, whole - 900, 29),
+        *range(whole - 900, whole - 300, 3),
+        *range(whole - 300, whole - 20, 17),
+    ] + [whole - 5, whole]:
         assert read(text[:end])[1], "cut to %d bytes" % end
 
 
@@ -188,7 +197,7 @@ def test_other_forms_of_rows():
     text = (
         b"CREATE TABLE public.t (\n    a integer,\n    b text\n);\n\n"
         b"INSERT INTO public.t VALUES\n\t(1, 'a'),\n\t(2, '),\n\t('),\n\t(3, 'it''s');\n"
-        b'INSERT INTO public.t (a, "b") OVERRIDING SYSTEM VALUE VALUES (4, E\'\\\'),(\') ON CONFLICT DO NOTHING;\n'
+        b"INSERT INTO public.t (a, \"b\") OVERRIDING SYSTEM VALUE VALUES (4, E'\\'),(') ON CONFLICT DO NOTHING;\n"
         b"INSERT INTO public.t VALUES (5, $$'),('$$);\nINSERT INTO public.t VALUES (B'101', ARRAY['a', 'b']);\n"
         b"INSERT INTO public.n DEFAULT VALUES;\nINSERT INTO public.n DEFAULT VALUES;\n"
     )
@@ -211,7 +220,8 @@ def test_the_quick_way_counts_as_the_slow_one(monkeypatch):
 
     for _attempt in range(25):
         values = [
-            choice(["1", "-5", "NULL", "'%s'" % "".join(choice(bits) for _each in range(choice(range(8))))]) for _each in range(120)
+            choice(["1", "-5", "NULL", "'%s'" % "".join(choice(bits) for _each in range(choice(range(8))))])
+            for _each in range(120)
         ]
         lines = ["(%s, %s, %s)" % tuple(values[at : at + 3]) for at in range(0, 120, 3)]
         between = choice([", ", ",\n\t", ";\nINSERT INTO public.t VALUES "])
@@ -226,7 +236,7 @@ def test_the_quick_way_counts_as_the_slow_one(monkeypatch):
 def test_tables_that_get_no_rows():
     text = (
         b"CREATE TABLE public.a (\n    x integer\n);\n\nCREATE TABLE public.p (\n    x integer\n)\nPARTITION BY LIST (x);\n\n"
-        b"CREATE FOREIGN TABLE public.f (\n    x integer\n)\nSERVER s;\n\nCREATE UNLOGGED TABLE IF NOT EXISTS public.\"B\" (\n);\n"
+        b'CREATE FOREIGN TABLE public.f (\n    x integer\n)\nSERVER s;\n\nCREATE UNLOGGED TABLE IF NOT EXISTS public."B" (\n);\n'
     )
     member, problems = read(dump(text))
     assert problems == []
@@ -238,7 +248,9 @@ def test_tables_that_get_no_rows():
 def test_rows_that_are_announced_and_missing():
     gone = samples.POSTGRESQL.replace(b'COPY public."order" (v) FROM stdin;\none\n\\N\n\\.\n', b"")
     assert codes(gone) == ["missing_table_data"]
-    assert codes(samples.POSTGRESQL.replace(b"CREATE TABLE public.items", b"CREATE TABLE public.itemz")) == ["bad_structure"]
+    assert codes(samples.POSTGRESQL.replace(b"CREATE TABLE public.items", b"CREATE TABLE public.itemz")) == [
+        "bad_structure"
+    ]
 
 
 def test_what_else_is_in_it():
@@ -257,8 +269,12 @@ def test_what_else_is_in_it():
 
 CLUSTER = (
     b"--\n-- PostgreSQL database cluster dump\n--\n\n\\restrict abc\n\nSET client_encoding = 'UTF8';\nCREATE ROLE app;\n\n\\unrestrict abc\n\n"
-    b"\\connect template1\n\n" + dump(b"") + b"\n\\encoding SQL_ASCII\n\\connect -reuse-previous=on \"dbname='we ird'\"\n\n"
-    + dump(b"COPY public.t (a) FROM stdin;\n1\n\\.\n") + b'\n\\connect "Shop"\n\n' + dump(b"COPY public.t (a) FROM stdin;\n1\n2\n\\.\n")
+    b"\\connect template1\n\n"
+    + dump(b"")
+    + b"\n\\encoding SQL_ASCII\n\\connect -reuse-previous=on \"dbname='we ird'\"\n\n"
+    + dump(b"COPY public.t (a) FROM stdin;\n1\n\\.\n")
+    + b'\n\\connect "Shop"\n\n'
+    + dump(b"COPY public.t (a) FROM stdin;\n1\n2\n\\.\n")
     + b"\n--\n-- PostgreSQL database cluster dump complete\n--\n\n"
 )
 
@@ -291,13 +307,21 @@ def test_many_databases():
         (samples.POSTGRESQL + b"\\connect other\n", "trailing_garbage"),
         (samples.POSTGRESQL + b"pg_dump: error: server closed the connection\n", "tool_message"),
         (samples.POSTGRESQL + b"Killed\n", "tool_message"),
-        (samples.POSTGRESQL.replace(b"COPY public.items", b"pg_dump: error: query failed: x;\nCOPY public.items"), "tool_message"),
+        (
+            samples.POSTGRESQL.replace(b"COPY public.items", b"pg_dump: error: query failed: x;\nCOPY public.items"),
+            "tool_message",
+        ),
         (samples.POSTGRESQL.replace(b"na\xc3\xafve", b"na\xefve"), "bad_encoding"),
         (samples.POSTGRESQL.replace(b"plain", b"pl\0in"), "bad_encoding"),
         (samples.POSTGRESQL.replace(b"\\.\n", b"", 2), "open_copy"),
         (samples.POSTGRESQL.replace(b"$$select 1;$$", b"$$select 1;"), "open_statement"),
         (samples.WITH_INSERTS.replace(b"'plain'", b"'plain"), "open_statement"),
-        (samples.POSTGRESQL.replace(b"ALTER TABLE public.v OWNER TO postgres;", b"ALTER TABLE public.v OWNER TO postgres"), "bad_structure"),
+        (
+            samples.POSTGRESQL.replace(
+                b"ALTER TABLE public.v OWNER TO postgres;", b"ALTER TABLE public.v OWNER TO postgres"
+            ),
+            "bad_structure",
+        ),
         (samples.POSTGRESQL.replace(b"SET lock_timeout", b"SEX lock_timeout"), "bad_structure"),
         (samples.POSTGRESQL.replace(b"-- PostgreSQL database dump\n", b"-- \n"), "bad_structure"),
         (dump(b"COPY public.t (a) FROM stdin WITH BINARY;\nPGCOPY\n"), "unsupported"),
@@ -443,7 +467,9 @@ def test_long_statements_come_in_pieces(small_blocks):
 
 
 def test_command():
-    assert sql_postgresql.command(b"-- a\n /* b /* c */ */ create\n  database -- x\n shop;").startswith(b"CREATE DATABASE ")
+    assert sql_postgresql.command(b"-- a\n /* b /* c */ */ create\n  database -- x\n shop;").startswith(
+        b"CREATE DATABASE "
+    )
     assert sql_postgresql.connected(b'\n\\connect "a ""b"""\n') == 'a "b"'
     assert sql_postgresql.connected(b"SELECT 1;") is None
 
