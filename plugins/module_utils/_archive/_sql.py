@@ -3,11 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: no promise of stability is made to others.
-"""What the readers of SQL text share: a window on the stream, rows of INSERT statements, and marks left by failed tools.
+"""What the readers of SQL text share: a window on the stream, rows of INSERT statements, and marks left by failed
+tools.
 
-A dump is read at the speed of the C functions of ``bytes``: rows are counted by taking away every byte that says nothing
-about structure and comparing what is left with what so many rows would leave. Where that does not come out even, the rows
-are looked at one by one. The quick way never guesses: it either knows or leaves it to the slow one.
+A dump is read at the speed of the C functions of ``bytes``: rows are counted by taking away every byte that says
+nothing about structure and comparing what is left with what so many rows would leave. Where that does not come out
+even, the rows are looked at one by one. The quick way never guesses: it either knows or leaves it to the slow one.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ _NEXT_STATEMENT = re.compile(rb"[ \t]*;[ \t\r\n]*")
 _AFTER_ROWS = re.compile(rb"[ \t\r\n]*(?:;|(?:ON|AS|RETURNING)\b|--|#|/\*|\Z)", re.I)
 # Lines that a tool writes to its other output when it fails, and that found their way into the dump.
 TOOL_MESSAGE = re.compile(
-    rb"[ \t\r\n]*((?:[^\s:]*/)?(?:pg_dump(?:all)?|pg_restore|psql|mysqldump|mysqlpump|mysql|mariadb-dump|mariadb)(?:\.exe)?: .*"
+    rb"[ \t\r\n]*((?:[^\s:]*/)?(?:pg_dump(?:all)?|pg_restore|psql|mysqldump|mysqlpump|mysql|mariadb-dump"
+    rb"|mariadb)(?:\.exe)?: .*"
     rb"|(?:ERROR|FATAL|PANIC)(?::  ?| \d|  ).*|Killed\b.*|Terminated\b.*|Segmentation fault.*|Got error: .*|Error: .*"
     rb"|.*: (?:No space left on device|command not found|Permission denied|Connection refused)\b.*)"
 )
@@ -53,12 +55,12 @@ def shown(data, limit=60):
 class Lexer:
     """Statements of a text, piece by piece; a subclass knows the dialect.
 
-    Iterating gives (kind, bytes, offset); joined they are the input. What else is known holds for the piece that was handed
-    out last: ``table`` and ``rows`` are the table that it inserts into and how many rows of it end in this piece,
-    ``lead`` is the length of the white space and comments at its beginning.
+    Iterating gives (kind, bytes, offset); joined they are the input. What else is known holds for the piece that was
+    handed out last: ``table`` and ``rows`` are the table that it inserts into and how many rows of it end in this
+    piece, ``lead`` is the length of the white space and comments at its beginning.
 
-    ``complain(code, message, offset)`` is called for what is wrong; without it, Damaged is raised. What makes reading on
-    impossible is always raised, with ``lost`` set.
+    ``complain(code, message, offset)`` is called for what is wrong; without it, Damaged is raised. What makes reading
+    on impossible is always raised, with ``lost`` set.
     """
 
     # What is left of rows: quotes, brackets, commas, and all that means that the quick way is not sure.
@@ -90,7 +92,8 @@ class Lexer:
         raise NotImplementedError
 
     def _may_hide(self, rows, lines_inside):
-        """Whether there may be something outside of strings that makes the quick way wrong; True also where it is not sure."""
+        """Whether there may be something outside of strings that makes the quick way wrong; True also where it is not
+        sure."""
         return lines_inside and b"--" in rows
 
     # The window
@@ -171,10 +174,12 @@ class Lexer:
         return name
 
     def _values(self, head, table, width):
-        """From the first row of an INSERT on: all rows of this statement and of those after it that begin in the same way.
+        """From the first row of an INSERT on: all rows of this statement and of those after it that begin in the same
+        way.
 
-        ``head`` are the bytes of the statement from its first word to the bracket of the first row, ``width`` is the number of
-        columns that it names, None where it names none. Yields pieces. Leaves the position behind the last row.
+        ``head`` are the bytes of the statement from its first word to the bracket of the first row, ``width`` is the
+        number of columns that it names, None where it names none. Yields pieces. Leaves the position behind the last
+        row.
         """
         key = self._key(table)
         width = width or self.widths.get(key)
@@ -236,7 +241,8 @@ class Lexer:
                 window = min(window << 1, BLOCK)
 
     def _separator(self, head):
-        """What stands between the bracket that closes a row and the next row, both brackets included; None at the end."""
+        """What stands between the bracket that closes a row and the next row, both brackets included; None at the
+        end."""
         self._ahead(len(head or b"") + MARGIN)
         more = _MORE_ROWS.match(self._buffer, self._at)
         if more:

@@ -3,11 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: no promise of stability is made to others.
-r"""Text of mysqldump, mariadb-dump, Backupman's own writer, and whatever the client would read: statements, rows per table.
+r"""Text of mysqldump, mariadb-dump, Backupman's own writer, and whatever the client would read: statements, rows per
+table.
 
-The text is split as the client splits it: it looks for the delimiter outside of strings and comments, and reads what stands in
-``/*! ... */`` as text. ``sql_mode`` decides whether a backslash means anything and is followed by the statements of the dump.
-Where client and server may disagree about what is a string, the text is refused instead of guessed at.
+The text is split as the client splits it: it looks for the delimiter outside of strings and comments, and reads what
+stands in ``/*! ... */`` as text. ``sql_mode`` decides whether a backslash means anything and is followed by the
+statements of the dump. Where client and server may disagree about what is a string, the text is refused instead of
+guessed at.
 
 Commands of the client (``\!``, ``system``, ``source``, ...) are never handed on, except DELIMITER and USE.
 """
@@ -46,7 +48,8 @@ _INSERT = re.compile(
 _ROW_TOKEN = re.compile(rb"['\"`;(),\\#]|--|/\*")
 _USE = re.compile(rb"USE[ \t]+(" + _NAME + rb")[ \t]*;?", re.I)
 _MODE = re.compile(
-    rb"@([A-Za-z0-9_.$]+)[ \t]*:?=[ \t]*@@(?:session\.)?sql_mode\b|(?:@@(?:session\.|local\.)?|\b(?:session|local)[ \t]+|[ \t,]"
+    rb"@([A-Za-z0-9_.$]+)[ \t]*:?=[ \t]*@@(?:session\.)?sql_mode\b|(?:@@(?:session\.|local\.)?|\b(?:session|local)["
+    rb" \t]+|[ \t,]"
     rb"|\A)sql_mode[ \t]*:?=[ \t]*('[^']*'|@[A-Za-z0-9_.$]+|[^,;]*)",
     re.I,
 )
@@ -54,12 +57,16 @@ _ANSI = re.compile(rb"\b(?:ANSI_QUOTES|ANSI|ORACLE|MSSQL|DB2|MAXDB|POSTGRESQL)\b
 _NAMES = re.compile(rb"\bNAMES[ \t]+'?([A-Za-z0-9_]+)", re.I)
 _WORD = re.compile(rb"[A-Za-z_]+")
 _STARTS = (
-    b"ALTER ANALYZE BEGIN BINLOG CACHE CALL CHANGE CHECK CHECKSUM COMMIT CREATE DEALLOCATE DELETE DESCRIBE DO DROP END EXECUTE EXPLAIN"
-    b" FLUSH GRANT HANDLER INSERT INSTALL KILL LOAD LOCK OPTIMIZE PREPARE PURGE RELEASE RENAME REPAIR REPLACE RESET REVOKE ROLLBACK"
-    b" SAVEPOINT SELECT SET SHOW SIGNAL SLAVE START STOP TRUNCATE UNINSTALL UNLOCK UPDATE USE VALUES WITH XA TABLE DELIMITER"
+    b"ALTER ANALYZE BEGIN BINLOG CACHE CALL CHANGE CHECK CHECKSUM COMMIT CREATE DEALLOCATE DELETE DESCRIBE DO DROP"
+    b" END EXECUTE EXPLAIN"
+    b" FLUSH GRANT HANDLER INSERT INSTALL KILL LOAD LOCK OPTIMIZE PREPARE PURGE RELEASE RENAME REPAIR REPLACE RESET"
+    b" REVOKE ROLLBACK"
+    b" SAVEPOINT SELECT SET SHOW SIGNAL SLAVE START STOP TRUNCATE UNINSTALL UNLOCK UPDATE USE VALUES WITH XA TABLE"
+    b" DELIMITER"
 ).split()
 _CLIENT = (
-    b"SOURCE SYSTEM TEE PAGER NOTEE NOPAGER EDIT EGO GO HELP EXIT QUIT REHASH STATUS PRINT PROMPT CONNECT CLEAR WARNINGS NOWARNING"
+    b"SOURCE SYSTEM TEE PAGER NOTEE NOPAGER EDIT EGO GO HELP EXIT QUIT REHASH STATUS PRINT PROMPT CONNECT CLEAR"
+    b" WARNINGS NOWARNING"
     b" CHARSET RESETCONNECTION SANDBOX QUERY_ATTRIBUTES SSL_SESSION_DATA_PRINT COSTS NOCOSTS"
 ).split()
 _CREATE_TABLE = re.compile(
@@ -77,7 +84,8 @@ _BINARY_TYPES = re.compile(
 _PLACEHOLDER = re.compile(rb"/\*!50001[ \t]+CREATE[ \t]+(?:TABLE|VIEW)\b", re.I)
 _VIEW = re.compile(rb"\bVIEW[ \t]+(?:IF[ \t]+NOT[ \t]+EXISTS[ \t]+)?(" + _QUALIFIED + rb")", re.I)
 _CREATED = re.compile(
-    rb"CREATE\b[^;(]*?\b(TRIGGER|PROCEDURE|FUNCTION|EVENT|SEQUENCE|DATABASE|SCHEMA|USER|ROLE|PACKAGE(?:[ \t]+BODY)?)[ \t]+"
+    rb"CREATE\b[^;(]*?\b(TRIGGER|PROCEDURE|FUNCTION|EVENT|SEQUENCE|DATABASE|SCHEMA|USER|ROLE|PACKAGE(?:[ \t]+BODY)?)["
+    rb" \t]+"
     rb"(?:IF[ \t]+NOT[ \t]+EXISTS[ \t]+)?(" + _QUALIFIED + rb")",
     re.I,
 )
@@ -137,7 +145,8 @@ _ANY_MARK = re.compile(
 _TYPICAL = re.compile(
     rb"^(?:INSERT +(?:IGNORE +)?INTO|REPLACE INTO|CREATE TABLE(?: IF NOT EXISTS)?|LOCK TABLES|DROP TABLE IF EXISTS|USE"
     rb"|CREATE DATABASE(?: IF NOT EXISTS)?) +`"
-    rb"|\bENGINE *= *\w+|\bAUTO_INCREMENT\b|^SET NAMES |^DELIMITER |^SET FOREIGN_KEY_CHECKS|^SET SQL_MODE|^UNLOCK TABLES",
+    rb"|\bENGINE *= *\w+|\bAUTO_INCREMENT\b|^SET NAMES |^DELIMITER |^SET FOREIGN_KEY_CHECKS|^SET SQL_MODE|^UNLOCK"
+    rb" TABLES",
     re.M | re.I,
 )
 _FOREIGN_TEXT = re.compile(
@@ -159,7 +168,8 @@ def unquoted(name, codec="utf-8"):
 
 
 def column_types(text):
-    """The types of the columns of a CREATE TABLE as servers show it, a line each; None where it is written in another way."""
+    """The types of the columns of a CREATE TABLE as servers show it, a line each; None where it is written in another
+    way."""
     types = []
     for line in text.split(b"\n")[1:]:
         if line.startswith(b")"):
@@ -208,15 +218,16 @@ def bare(statement, escapes=True, keep=("string", "name")):
 
 
 def command(piece):
-    """The beginning of a statement, for looking at its first words: comments opened or gone, single spaces, first words upper
-    case."""
+    """The beginning of a statement, for looking at its first words: comments opened or gone, single spaces, first words
+    upper case."""
     text = bare(piece[: 1 << 16])[:4096]
     words = re.match(rb"(?:[A-Za-z_]+[ \t\r\n]*)*", text).group()
     return b" ".join(words.upper().split()) + (b" " if words[-1:].isspace() else b"") + text[len(words) :]
 
 
 def unsafe(piece, escapes=True):
-    """Why a statement must not be run, None where nothing speaks against it: programs, files of the server, other servers."""
+    """Why a statement must not be run, None where nothing speaks against it: programs, files of the server, other
+    servers."""
     text = piece[: 1 << 20]
     if not _REACHES.search(text):
         # Comments could stand between the words.
@@ -367,7 +378,8 @@ class Statements(Lexer):
         yield from self._to_end()
 
     def _sure(self, between):
-        # The client takes the rest of the line in another way than the server after some words, which a new line rules out.
+        # The client takes the rest of the line in another way than the server after some words, which a new line rules
+        # out.
         return between.count(b";") == 1
 
     def _to_end(self):
@@ -848,10 +860,10 @@ class _Reader:
 def read(stream, member, report):
     """Read a dump to its last byte.
 
-    ``member.details``: ``databases`` (created or used), ``views``, ``triggers``, ``routines``, ``events``, ``sequences``, ``users``,
-    ``roles`` (sorted lists of names), ``statements`` and ``system_tables`` (numbers). A dump that was made without comments has no mark at its
-    end: there the statements count by which mysqldump puts its settings back. Made with ``--compact`` it has neither, and is
-    not accused of it as long as its last statement ends.
+    ``member.details``: ``databases`` (created or used), ``views``, ``triggers``, ``routines``, ``events``,
+    ``sequences``, ``users``, ``roles`` (sorted lists of names), ``statements`` and ``system_tables`` (numbers). A dump
+    that was made without comments has no mark at its end: there the statements count by which mysqldump puts its
+    settings back. Made with ``--compact`` it has neither, and is not accused of it as long as its last statement ends.
     """
     _Reader(stream, member, report).run()
 

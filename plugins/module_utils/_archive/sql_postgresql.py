@@ -6,10 +6,10 @@
 r"""Plain text of pg_dump and pg_dumpall, and whatever psql would read: statements, COPY blocks, rows per table.
 
 The text is split as psql splits it, because a part that psql takes for a command and we take for data could run a
-program. Three things are known only to the server that psql talks to, and are followed here by the statements of the dump:
-``standard_conforming_strings`` (whether a backslash in '...' means anything), ``client_encoding`` (in some encodings a
-backslash can be half of a character: these are refused) and whether a COPY sends rows (only the form that pg_dump writes
-is taken for one). A function of the dump could change the first two unseen: see ``depends_on_settings``.
+program. Three things are known only to the server that psql talks to, and are followed here by the statements of the
+dump: ``standard_conforming_strings`` (whether a backslash in '...' means anything), ``client_encoding`` (in some
+encodings a backslash can be half of a character: these are refused) and whether a COPY sends rows (only the form that
+pg_dump writes is taken for one). A function of the dump could change the first two unseen: see ``depends_on_settings``.
 
 Backslash commands other than those of pg_dump are never handed on.
 """
@@ -58,7 +58,8 @@ _COPY_OUT = re.compile(rb"COPY\b.*\bTO[ \t\r\n]+stdout\b[^;]*;", re.I | re.S)
 _BINARY = re.compile(rb"\bBINARY\b", re.I)
 _END_OF_LINE = re.compile(rb"[ \t]*\r?\n")
 _CONNECT = re.compile(
-    rb'\\connect[ \t]+(?:-reuse-previous=on[ \t]+)?("(?:[^"`\r\n\\]|""|\\[\'\\])+"|[A-Za-z_\x80-\xff][A-Za-z0-9_$\x80-\xff]*)[ \t]*\r?\n?'
+    rb'\\connect[ \t]+(?:-reuse-previous=on[ \t]+)?("(?:[^"`\r\n\\]|""|\\[\'\\])+"'
+    rb'|[A-Za-z_\x80-\xff][A-Za-z0-9_$\x80-\xff]*)[ \t]*\r?\n?'
 )
 _RESTRICT = re.compile(rb"\\(un)?restrict[ \t]+[A-Za-z0-9]+[ \t]*\r?\n?")
 _ENCODING_LINE = re.compile(rb"\\encoding SQL_ASCII[ \t]*\r?\n?")
@@ -72,7 +73,8 @@ _SENSITIVE = re.compile(
 )
 _SEARCH_PATH = re.compile(rb"SELECT pg_catalog\.set_config\('search_path', '', false\);")
 _CREATE_TABLE = re.compile(
-    rb"CREATE[ \t\r\n]+((?:GLOBAL[ \t\r\n]+|LOCAL[ \t\r\n]+)?(?:TEMP|TEMPORARY|UNLOGGED|FOREIGN)[ \t\r\n]+)?TABLE[ \t\r\n]+"
+    rb"CREATE[ \t\r\n]+((?:GLOBAL[ \t\r\n]+|LOCAL[ \t\r\n]+)?(?:TEMP|TEMPORARY|UNLOGGED|FOREIGN)[ \t\r\n]+)?TABLE["
+    rb" \t\r\n]+"
     rb"(?:IF[ \t\r\n]+NOT[ \t\r\n]+EXISTS[ \t\r\n]+)?(" + _QUALIFIED + rb")",
     re.I,
 )
@@ -81,7 +83,8 @@ _PARTITIONED = re.compile(
     re.I | re.S,
 )
 _CREATED = re.compile(
-    rb"CREATE[ \t\r\n]+(SCHEMA|ROLE|USER|EXTENSION|DATABASE|TABLESPACE)[ \t\r\n]+(?:IF[ \t\r\n]+NOT[ \t\r\n]+EXISTS[ \t\r\n]+)?"
+    rb"CREATE[ \t\r\n]+(SCHEMA|ROLE|USER|EXTENSION|DATABASE|TABLESPACE)[ \t\r\n]+(?:IF[ \t\r\n]+NOT[ \t\r\n]+EXISTS["
+    rb" \t\r\n]+)?"
     rb"(" + _NAME + rb")",
     re.I,
 )
@@ -95,16 +98,20 @@ _LISTS = {
 }
 _LARGE_OBJECT = re.compile(rb"\blo_create\('?\d+'?\)|^[ \t(]+\('?\d+'?\)[,)]", re.M)
 _STARTS = (
-    b"ABORT ALTER ANALYZE BEGIN CALL CHECKPOINT CLOSE CLUSTER COMMENT COMMIT COPY CREATE DEALLOCATE DECLARE DELETE DISCARD DO"
-    b" DROP END EXECUTE EXPLAIN FETCH GRANT IMPORT INSERT LISTEN LOAD LOCK MERGE MOVE NOTIFY PREPARE REASSIGN REFRESH REINDEX"
-    b" RELEASE RESET REVOKE ROLLBACK SAVEPOINT SECURITY SELECT SET SHOW START TABLE TRUNCATE UNLISTEN UPDATE VACUUM VALUES WITH"
+    b"ABORT ALTER ANALYZE BEGIN CALL CHECKPOINT CLOSE CLUSTER COMMENT COMMIT COPY CREATE DEALLOCATE DECLARE DELETE"
+    b" DISCARD DO"
+    b" DROP END EXECUTE EXPLAIN FETCH GRANT IMPORT INSERT LISTEN LOAD LOCK MERGE MOVE NOTIFY PREPARE REASSIGN REFRESH"
+    b" REINDEX"
+    b" RELEASE RESET REVOKE ROLLBACK SAVEPOINT SECURITY SELECT SET SHOW START TABLE TRUNCATE UNLISTEN UPDATE VACUUM"
+    b" VALUES WITH"
 ).split()
 _WORD = re.compile(rb"[A-Za-z_]+")
 _RUNS = re.compile(
     rb"(SELECT|INSERT|UPDATE|DELETE|WITH|VALUES|DO|CALL|EXPLAIN|MERGE|EXECUTE|PREPARE|DECLARE|TABLE)\b", re.I
 )
 _REACHES = re.compile(
-    rb"\b(pg_read_file|pg_read_binary_file|pg_ls_dir|pg_ls_\w+dir|pg_stat_file|pg_file_\w+|lo_import|lo_export|pg_reload_conf"
+    rb"\b(pg_read_file|pg_read_binary_file|pg_ls_dir|pg_ls_\w+dir|pg_stat_file|pg_file_\w+|lo_import|lo_export"
+    rb"|pg_reload_conf"
     rb"|dblink\w*|pg_execute\w*)\"?[ \t\r\n]*\(|\bCOPY\b[^;]{0,4000}\b(?:PROGRAM|FROM|TO)[ \t\r\n]+E?'",
     re.I,
 )
@@ -134,8 +141,10 @@ _ANY_MARK = re.compile(
 )
 _TYPICAL = re.compile(
     rb"^(?:SET (?:statement_timeout|client_encoding|standard_conforming_strings|search_path|check_function_bodies)\b"
-    rb"|SELECT pg_catalog\.|COPY [^\n]* FROM stdin|CREATE EXTENSION |\\connect |COMMENT ON (?:TABLE|SCHEMA|EXTENSION|COLUMN) )"
-    rb"|\bOWNER TO |^CREATE TABLE (?:IF NOT EXISTS )?(?:[a-z_\"][^\n`]*)\(\n|\b(?:bigserial|serial|timestamptz|jsonb|bytea)\b",
+    rb"|SELECT pg_catalog\.|COPY [^\n]* FROM stdin|CREATE EXTENSION |\\connect |COMMENT ON (?:TABLE|SCHEMA|EXTENSION"
+    rb"|COLUMN) )"
+    rb"|\bOWNER TO |^CREATE TABLE (?:IF NOT EXISTS )?(?:[a-z_\"][^\n`]*)\(\n|\b(?:bigserial|serial|timestamptz|jsonb"
+    rb"|bytea)\b",
     re.M,
 )
 _FOREIGN_TEXT = re.compile(
@@ -239,7 +248,8 @@ def bare(statement):
 
 
 def command(piece):
-    """The beginning of a statement, for looking at its first words: no comments, single spaces, first words upper case."""
+    """The beginning of a statement, for looking at its first words: no comments, single spaces, first words upper
+    case."""
     text = bare(piece[: 1 << 16])[:4096]
     words = re.match(rb"(?:[A-Za-z_]+[ \t\r\n]*)*", text).group()
     return b" ".join(words.upper().split()) + (b" " if words[-1:].isspace() else b"") + text[len(words) :]
@@ -277,7 +287,8 @@ def _comment_end(text, at):
 
 
 _STRINGS = re.compile(
-    rb"(?P<comment>--[^\n]*)|(?P<open>/\*)|(?P<name>\"[^\"]*\")|(?P<escaped>(?<![A-Za-z0-9_$\x80-\xff])[eE]'(?:[^'\\]|\\.|'')*')|(?P<string>'[^']*')"
+    rb"(?P<comment>--[^\n]*)|(?P<open>/\*)|(?P<name>\"[^\"]*\")|(?P<escaped>(?<![A-Za-z0-9_$\x80-\xff])[eE]'(?:[^'\\]"
+    rb"|\\.|'')*')|(?P<string>'[^']*')"
     rb"|(?P<dollar>(?<![A-Za-z0-9_$\x80-\xff])\$(?:[A-Za-z_\x80-\xff][A-Za-z0-9_\x80-\xff]*)?\$)",
     re.S,
 )
@@ -305,7 +316,8 @@ def _parts(text):
 
 
 def unsafe(piece):
-    """Why a statement must not be run, None where nothing speaks against it: programs, files of the server, other servers."""
+    """Why a statement must not be run, None where nothing speaks against it: programs, files of the server, other
+    servers."""
     text = bare(piece)
     word = _WORD.match(text)
     if word is None:
@@ -352,9 +364,9 @@ _MAY_END = re.compile(rb"\n(?:\\(?:\.(?:\r?\n?)?)?)?\Z")
 class Statements(Lexer):
     """The statements of a PostgreSQL dump.
 
-    ``database``, ``encoding`` and ``standard_strings`` hold for the piece that was handed out last, as do ``copied`` (the
-    (schema, table) that a "copy" piece is for), ``columns`` (its number of columns, None where they are not named),
-    ``countable`` (whether each line is a row) and ``copy_ends`` (whether it is the last piece of a block).
+    ``database``, ``encoding`` and ``standard_strings`` hold for the piece that was handed out last, as do ``copied``
+    (the (schema, table) that a "copy" piece is for), ``columns`` (its number of columns, None where they are not
+    named), ``countable`` (whether each line is a row) and ``copy_ends`` (whether it is the last piece of a block).
     """
 
     kept = b"\n'(),;\"$\\*"
@@ -1224,7 +1236,8 @@ class _Reader:
         )
 
     def _check_created(self):
-        """Rows go into tables that are made before; but the rows of an extension's own tables are dumped without them."""
+        """Rows go into tables that are made before; but the rows of an extension's own tables are dumped without
+        them."""
         if not self._strict() or self._lists["extensions"]:
             return
         databases = {database for database, _name in self._created}
@@ -1266,15 +1279,17 @@ def read(stream, member, report):
     """Read a dump to its last byte.
 
     ``member.details``: ``cluster`` (by pg_dumpall), ``databases`` (created or connected to), ``roles``, ``schemas``,
-    ``extensions``, ``tablespaces``, ``partitioned`` (tables that hold no rows themselves), ``without_data`` (tables that are
-    created and get no rows: as asked for, or because something is missing), ``large_objects``, ``statements`` (numbers) and
-    ``commands`` (the client's commands in it). A table's count is None where the rows are not in the form that pg_dump writes.
+    ``extensions``, ``tablespaces``, ``partitioned`` (tables that hold no rows themselves), ``without_data`` (tables
+    that are created and get no rows: as asked for, or because something is missing), ``large_objects``, ``statements``
+    (numbers) and ``commands`` (the client's commands in it). A table's count is None where the rows are not in the form
+    that pg_dump writes.
     """
     _Reader(stream, member, report).run()
 
 
 def matches(head, name):
-    """Whether this begins as text for PostgreSQL does: surely, or as a best guess where nothing speaks for another engine."""
+    """Whether this begins as text for PostgreSQL does: surely, or as a best guess where nothing speaks for another
+    engine."""
     if b"\0" in head or not head.strip():
         return False
     if _ANY_MARK.search(head):

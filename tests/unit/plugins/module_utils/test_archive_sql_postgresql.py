@@ -56,7 +56,7 @@ def kinds(text):
     return [(kind, piece.strip()) for kind, piece, _offset in pieces if kind != "rest"]
 
 
-@pytest.mark.parametrize("text", [samples.POSTGRESQL, samples.WITH_INSERTS])
+@pytest.mark.parametrize("text", [samples.POSTGRESQL, samples.WITH_INSERTS], ids=["copy", "inserts"])
 def test_a_dump_of_the_real_tool(text):
     member, problems = read(text)
     assert problems == []
@@ -74,7 +74,7 @@ def test_a_dump_of_the_real_tool(text):
 
 
 @pytest.mark.parametrize("size", [1, 3, 50, 300])
-@pytest.mark.parametrize("text", [samples.POSTGRESQL, samples.WITH_INSERTS])
+@pytest.mark.parametrize("text", [samples.POSTGRESQL, samples.WITH_INSERTS], ids=["copy", "inserts"])
 def test_where_blocks_end_changes_nothing(text, size, small_blocks):
     small_blocks(max(size, 3))
     pieces = samples.pieces_of(text, size)
@@ -89,7 +89,7 @@ def test_where_blocks_end_changes_nothing(text, size, small_blocks):
         at += len(piece)
 
 
-@pytest.mark.parametrize("text", [samples.POSTGRESQL, samples.WITH_INSERTS])
+@pytest.mark.parametrize("text", [samples.POSTGRESQL, samples.WITH_INSERTS], ids=["copy", "inserts"])
 def test_no_end_that_comes_too_early_goes_unnoticed(text):
     # What is left of the empty lines at the end holds nothing.
     whole = len(text.rstrip(b"\n"))
@@ -101,7 +101,7 @@ def test_no_end_that_comes_too_early_goes_unnoticed(text):
         assert read(text[:end])[1], "cut to %d bytes" % end
 
 
-@pytest.mark.parametrize("text", [samples.POSTGRESQL, samples.WITH_INSERTS])
+@pytest.mark.parametrize("text", [samples.POSTGRESQL, samples.WITH_INSERTS], ids=["copy", "inserts"])
 def test_a_flipped_bit_is_noticed_or_leaves_the_structure(text):
     intact = samples.rows(read(text)[0])
     for at in range(0, len(text), 11):
