@@ -467,7 +467,7 @@ def _files_missing(specimen: Specimen, tree: Tree, names: list[str], chance: ran
     yield TreeChange("no files at all", "empty", FRAMING, lambda: {"nothing/": b""})
     if specimen.engine == "mongodb":
         # Both files of a collection: nothing in the folder tells that it was there.
-        base = next(name for name in names if ".bson" in name).split(".bson")[0]
+        base = [name for name in names if ".bson" in name][0].split(".bson")[0]
         yield TreeChange(f"{base} missing altogether", "table missing", CONTENT, lambda: {
             name: content for name, content in tree.items() if not name.startswith(base + ".")})
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 from sandbox.backupman import completed
 from sandbox.mariadb import MariaDB as SandboxMariaDB
 
-from .servers import MariaDB
+from .servers import MariaDB, ServerError
 from .shapes import Gzip, PlainMysql, Squeezed, Stack, Xbstream, Zstd
 from .specimen import DATA, Shelf, Specimen, gem
 
@@ -81,7 +82,26 @@ class Maker:
                 self._orders.setdefault(change, []).append(lambda place=place: make(self.other, place, data))
         return self.shelf.put(name, format=kind, place=make(self.server, self.shelf.place(name), data), shape="file",
                               live=self.server.login(None if data == "all" else data), stack=Stack((), PlainMysql()),
-                              changed=changed, **facts)
+                              changed=changed, judge=None if data == "all" or kind == "databases" else self._judge(data),
+                              **facts)
+
+    def _judge(self, data: str) -> Callable[[bytes], bool]:
+        """By the client and mariadb-dump."""
+        def judge(content: bytes) -> bool:
+            name = f"judged_{os.getpid()}"
+            self.server.sql(f"CREATE DATABASE {name}")
+            try:
+                self.server.tool("mariadb", "--binary-mode", "--default-character-set=utf8mb4", name, stdin=content)
+                return self._said(name) == self._said(data)
+            except ServerError:
+                return False
+            finally:
+                self.server.sql(f"DROP DATABASE {name}")
+
+        return judge
+
+    def _said(self, database: str) -> bytes:
+        return self.server.tool("mariadb-dump", *CODE, "--skip-comments", database)
 
     def stream(self, name: str, changes: tuple[str, ...] = ()) -> Specimen:
         """The whole server, one stream."""

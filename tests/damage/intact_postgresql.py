@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from .servers import PostgreSQL, ServerError
 from .shapes import (Core, Gzip, Opaque, PgCustom, PlainPostgresql, Squeezed, Stack, TreeTar, Zstd, read_folder,
-                     tree_as_tar)
+                     tree_as_tar, without_tokens)
 from .specimen import DATA, Shelf, Specimen, gem
 
 ROLES = 'CREATE ROLE app; CREATE ROLE "app owner"; CREATE ROLE reporting;'
@@ -74,7 +75,29 @@ class Maker:
         login = self.server.login(data if tool == "pg_dump" else None) if live else None
         return self.shelf.put(name, format=kind + self.label, place=make(self.shelf.place(name), data), shape="file",
                               live=login, stack=Stack((), core or PlainPostgresql()),
-                              changed=self._order(name, data, changes, make), **facts)
+                              changed=self._order(name, data, changes, make), judge=self._judge(data, tool, core), **facts)
+
+    def _judge(self, data: str, tool: str, core: Core | None) -> Callable[[bytes], bool] | None:
+        """By psql and pg_dump, where a dump is text of one database."""
+        if tool != "pg_dump" or core is not None:
+            return None
+        encoding = ENCODINGS.get(data, "UTF8")
+
+        def judge(content: bytes) -> bool:
+            name = f"judged_{os.getpid()}"
+            self.server.sql(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'")
+            try:
+                self.server.tool("psql", "-d", name, "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-", stdin=content)
+                return self._said(name) == self._said(data)
+            except ServerError:
+                return False
+            finally:
+                self.server.sql(f"DROP DATABASE {name}")
+
+        return judge
+
+    def _said(self, database: str) -> bytes:
+        return without_tokens(self.server.tool("pg_dump", "-d", database))
 
     def _order(self, name: str, data: str, changes: tuple[str, ...], make: Callable[[Path, str], Path]) -> dict[str, Path]:
         """Have the backup made again, each time after something happened to the data."""

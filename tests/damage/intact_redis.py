@@ -65,7 +65,7 @@ DATA = {
 }
 MORE = [["SET", "after", "the snapshot"], ["DEL", "key:3"], ["MULTI"], ["INCR", "int"], ["SADD", "set:texts", "late"],
         ["EXEC"], ["SELECT", "3"], ["SET", "in three", b"\r\n*2\r\n"], ["SELECT", "0"],
-        *([f"SET", f"late:{n}", f"value {n}"] for n in range(50))]
+        *(["SET", f"late:{n}", f"value {n}"] for n in range(50))]
 
 
 def big() -> list[Command]:

@@ -305,7 +305,7 @@ class PgCustom(Core):
         return lambda offset: offset >= first
 
     def same(self, data: bytes, other: bytes) -> bool:
-        return self._script(data) == self._script(other) is not None
+        return self._script(other) is not None and self._script(data) == self._script(other)
 
     def _script(self, data: bytes) -> bytes | None:
         with tempfile.TemporaryDirectory(prefix="rbg-") as folder:
@@ -319,8 +319,13 @@ def pg_script(pg_restore: Path, dump: Path) -> bytes | None:
     done = subprocess.run([str(pg_restore), "-f", "-", str(dump)], capture_output=True, check=False, timeout=120)
     if done.returncode or done.stderr:
         return None
-    text = re.sub(rb"^\\(un)?restrict .*\n", b"", done.stdout, flags=re.M)
+    text = without_tokens(done.stdout)
     return _without_comments(text, [match.span("rows") for match in PlainPostgresql.COPY.finditer(text)])
+
+
+def without_tokens(script: bytes) -> bytes:
+    """The same script of pg_dump at every call: it holds words of chance against smuggled commands."""
+    return re.sub(rb"^\\(un)?restrict .*\n", b"", script, flags=re.M)
 
 
 class Xbstream(Core):
@@ -354,7 +359,7 @@ class Xbstream(Core):
         return lambda offset: True
 
     def same(self, data: bytes, other: bytes) -> bool:
-        return self._files(data) == self._files(other) is not None
+        return self._files(other) is not None and self._files(data) == self._files(other)
 
     def _files(self, data: bytes) -> Tree | None:
         with tempfile.TemporaryDirectory(prefix="rbg-") as folder:
@@ -445,7 +450,7 @@ class Sqlite(Core):
         return list(range(size, len(data), size))
 
     def same(self, data: bytes, other: bytes) -> bool:
-        return self._said(data) == self._said(other) is not None
+        return self._said(other) is not None and self._said(data) == self._said(other)
 
     def _said(self, data: bytes) -> list[object] | None:
         with tempfile.TemporaryDirectory(prefix="rbg-") as folder:

@@ -40,6 +40,8 @@ class Specimen:
     parents: tuple[Path, ...] = ()  # what an incremental one builds on, oldest first
     # Backups that the same tool made in the same way of other data: what happened to the data, and where the backup is.
     changed: Mapping[str, Path] = field(default_factory=dict)
+    # Restores the innermost content with the engine's own tools, and says whether a dump of that is one of the live data.
+    judge: Callable[[bytes], bool] | None = None
     # How deep the damage goes: every layer, or only the outermost, where the inner ones are those of another specimen.
     deep: bool = False
     drilled: bool = True  # in the bounded form too
@@ -106,7 +108,7 @@ class Shelf:
         place = self.place(of.name + suffix)
         (place / file_name(of, suffix)).write_bytes(stack.wrap(unwrapped(of, of.place)))
         return self.put(of.name + suffix, format=of.format + suffix, place=place, shape="file", live=of.live, stack=stack,
-                        changed=changed, **facts)
+                        changed=changed, judge=of.judge, **facts)
 
     def parts(self, of: Specimen, count: int, **facts: Any) -> Specimen:
         """The same file cut into parts ``tar-aa``, ``tar-ab``, ..., as the service hands them out."""
@@ -120,7 +122,7 @@ class Shelf:
                    for change, place in of.changed.items()}
         place = cut(of.paths()[0], self.place(of.name + ".parts"))
         return self.put(of.name + ".parts", format=of.format + ".parts", place=place, shape="parts", live=of.live,
-                        stack=of.stack, changed=changed, **facts)
+                        stack=of.stack, changed=changed, judge=of.judge, **facts)
 
 
 def unwrapped(of: Specimen, place: Path) -> bytes:

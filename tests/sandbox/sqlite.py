@@ -44,8 +44,9 @@ class SQLite:
                 draft.rename(self._path(name))
 
     def query(self, database: str, sql: str) -> str:
-        with self._open(database) as link, link:
-            rows = link.execute(sql).fetchall()
+        with self._open(database) as link:
+            with link:
+                rows = link.execute(sql).fetchall()
         return "\n".join("\t".join("" if value is None else str(value) for value in row) for row in rows)
 
     def command(self, database: str, body: dict[str, Any]) -> Any:

@@ -361,7 +361,7 @@ class _Deflated(Stream):
                 raise Damaged("truncated", "the compressed data ends too early")
             try:
                 piece = self._engine.decompress(data, _PIECE)
-            except self._failures as error:
+            except self._failures as error:  # pylint: disable=catching-non-exception  # a tuple of exceptions
                 code = "bad_checksum" if "check" in str(error) else "bad_structure"
                 raise Damaged(code, "the compressed data is damaged: %s" % error)
             self._waiting = self._engine.unconsumed_tail

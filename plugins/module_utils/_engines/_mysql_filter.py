@@ -199,7 +199,7 @@ class Filter:
 
     def _set(self, command, offset):
         """What kind of setting is left out, None for one that may be sent."""
-        names = [name for name in _GLOBAL.findall(_without_strings(command))]
+        names = _GLOBAL.findall(_without_strings(command))
         unknown = next((name for name in names if not _KNOWN_GLOBALS.match(name)), None)
         if unknown is not None:
             raise unsafe("sets %s for the whole server" % unknown.decode("utf-8", "replace"), command, offset)

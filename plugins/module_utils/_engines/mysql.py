@@ -798,7 +798,7 @@ class _Programs:
         return self.client or self._missing(
             "client",
             _CLIENTS[self.installation.flavour],
-            "install mariadb-client (Debian, Ubuntu), " "mariadb (Fedora), or mysql-client",
+            "install mariadb-client (Debian, Ubuntu), mariadb (Fedora), or mysql-client",
         )
 
     def need_installer(self):

@@ -276,7 +276,7 @@ class Redis(Engine):
     # -- afterwards --------------------------------------------------------------------------------------------------
 
     def counts(self):
-        found = self._alive(lambda: self._reader.counts())
+        found = self._alive(self._reader.counts)
         for name in self._emptied:
             found.setdefault(name, 0)
         return found
@@ -288,7 +288,7 @@ class Redis(Engine):
         return self._alive(lambda: self._reader.checksum(table, database))
 
     def definitions(self):
-        return self._alive(lambda: self._reader.definitions())
+        return self._alive(self._reader.definitions)
 
     def _alive(self, question):
         try:
