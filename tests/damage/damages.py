@@ -81,7 +81,8 @@ class Change:
 
 
 def damages(specimen: Specimen, thorough: bool, strangers: dict[str, Path] | None = None) -> Iterator[Damage]:
-    """All damages of a backup, in a fixed order; of a large one in the bounded form one of each family. ``strangers`` are files of other engines, by the engine's name."""
+    """All damages of a backup, in a fixed order; of a large one in the bounded form one of each family. ``strangers`` are
+    files of other engines, by the engine's name."""
     density = THOROUGH if thorough else QUICK
     if specimen.weight > HEAVY:
         density = FEW
