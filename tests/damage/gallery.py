@@ -129,7 +129,8 @@ def shown(specimen: Specimen, damage: Damage | None) -> dict[str, Any]:
     record: dict[str, Any] = {
         "backup": specimen.name, "engine": specimen.engine, "format": specimen.format,
         "damage": damage.name if damage else None, "family": damage.family if damage else None,
-        "kind": damage.kind if damage else None, "verify": None, "drill": None, "message": None}
+        "kind": damage.kind if damage else None, "made": damage is not None and damage.name in specimen.changed,
+        "verify": None, "drill": None, "message": None}
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="rbg-") as folder:
         try:
@@ -251,6 +252,8 @@ def failures(records: list[dict[str, Any]]) -> list[str]:
                 found.append(f"ACCUSED   {name}: {one['outcome']}: {one['verify'] or one['drill']} {one['message'] or ''}")
         elif one["outcome"] == NEITHER:
             found.append(f"MISSED    {name}")
+        elif one["outcome"] == HARMLESS and one["made"]:
+            found.append(f"NO DAMAGE {name}: the tool made the same of changed data")
         elif one["outcome"] == DRILL and one["kind"] == FRAMING:
             found.append(f"TOO LATE  {name}: only the drill noticed: {one['drill']}")
     return sorted(found)

@@ -44,6 +44,9 @@ class TestEngine:
     def test_nothing_falls_over(self, records, engine):
         assert failures(records, engine, "BROKEN") == []
 
+    def test_changed_data_make_other_backups(self, records, engine):
+        assert failures(records, engine, "NO DAMAGE") == []
+
     def test_few_damages_are_harmless(self, records, engine):
         """Or else the judge of what is harmless would have to be judged."""
         damaged = [one for one in records if one["engine"] == engine and one["damage"]]
