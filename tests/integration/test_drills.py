@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+import time
 import venv
 from pathlib import Path
 
 import pytest
-from drill_runs import DRILL, FETCH, MARIADB, POSTGRESQL, VERIFY, codes, counts, live, proven
+from drill_runs import DRILL, FETCH, MARIADB, POSTGRESQL, VERIFY, VIEWS, codes, counts, live, proven
 
 CHECK, INFO, RUN = (f"restorable.backups.backup_{name}" for name in ("check", "info", "run"))
 # {file of the fixture: (stack, engine)}
@@ -23,6 +24,10 @@ FILES = {
 }
 
 
+# What Backupman leaves out of every dump of MariaDB, damaged or not.
+NO_TRIGGER = "the trigger customers.tidy of the live database was not restored"
+
+
 # -- honest backups -----------------------------------------------------------------------------------------------
 
 
@@ -30,14 +35,20 @@ FILES = {
 def test_what_was_fetched_is_what_is_live(drills, databases, fetched, name):
     stack, engine = FILES[name]
     there = databases.tables(stack)
-    answer = proven(drills.drill(
+    answer = drills.drill(
         fetched[name], compare={"mode": "checksum", **live(databases.login(stack))}, source=stack, backup_id="17",
-        proof_dir=str(drills.proofs), arguments=("-vvvv",)))
+        proof_dir=str(drills.proofs), arguments=("-vvvv",))
+    whole = name != "backupman-wiki"
+    if whole:
+        proven(answer)
+    else:
+        assert [violation["message"] for violation in answer["violations"]] == [NO_TRIGGER]
+        assert codes(answer) == ["definition_mismatch"]
     (restored,) = answer["restored"]
     assert (restored["engine"], counts(restored)) == (engine, there)
-    assert restored["rows"] == sum(there.values()) > 1000
-    assert {one["name"].removeprefix("public.") for one in restored["checksums"]} == set(there)
-    assert [one["held"] for one in restored["asserted"]] == [True, True]
+    assert sum(there.values()) > 1000
+    assert {one["name"].removeprefix("public.") for one in restored["checksums"]} - VIEWS == set(there)
+    assert [one["held"] for one in restored["asserted"]] == [True, whole]
     assert answer["changed"] is False and answer["bytes_per_second"] > 0
     assert answer["timings"]["total"] >= answer["timings"]["restore"] > 0
 
@@ -45,7 +56,7 @@ def test_what_was_fetched_is_what_is_live(drills, databases, fetched, name):
     assert str(path) == answer["proof_path"]
     proof = json.loads(path.read_text())
     assert proof == answer["proof"]
-    assert (proof["source"], proof["backup_id"], proof["proven"]) == (stack, "17", True)
+    assert (proof["source"], proof["backup_id"], proof["proven"]) == (stack, "17", whole)
     password = databases.login(stack).get("password", "no password")
     assert password not in path.read_text()
     assert password not in drills.output
@@ -118,8 +129,10 @@ def test_dumps_that_come_back_otherwise_or_not_at_all(drills, databases, label):
     # It restores, and the number of rows is right: only what is in them tells.
     assert reads[0]["valid"] is True
     proven(by_counts[0])
-    assert set(codes(by_checksums[0])) == {"checksum_mismatch"}
-    assert "has other content after the restore than in the live database" in by_checksums[0]["msg"]
+    assert by_checksums[0].failed
+    messages = {violation["message"] for violation in by_checksums[0]["violations"]}
+    assert any("has other content after the restore than in the live database" in message for message in messages)
+    assert {violation["code"] for violation in by_checksums[0]["violations"] if violation["message"] != NO_TRIGGER} == {"checksum_mismatch"}
     for read, drill in zip(reads[1:], by_checksums[1:], strict=True):
         assert drill.failed and drill["proven"] is False
         if read["valid"]:
@@ -131,6 +144,8 @@ def test_dumps_that_come_back_otherwise_or_not_at_all(drills, databases, label):
 
 def test_two_sources_that_share_a_file(drills, databases):
     before = backed_up(databases, "shop")
+    # Files are named after the second.
+    time.sleep(1.5)
     databases.switch("backupman", collision=True)
     shop, wiki = databases.service("backupman", "POST", "/backup", labels=["shop", "wiki"])["ids"]
     databases.reset_switches()
