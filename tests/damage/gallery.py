@@ -50,7 +50,7 @@ SHARES = 4
 # Trouble of this host says nothing of the backup.
 OF_THE_HOST = ("no_engine", "no_space", "start_failed", "bad_option", "unreadable")
 
-VERIFY, DRILL, HARMLESS, NEITHER, BROKEN = "verify", "drill", "harmless", "neither", "broken"
+VERIFY, DRILL, HARMLESS, NEITHER, BROKEN, OPEN = "verify", "drill", "harmless", "neither", "broken", "open"
 
 
 class Hung(Exception):
@@ -110,6 +110,7 @@ def drill(specimen: Specimen, paths: list[Path], parents: tuple[Path, ...], engi
 _specimens: list[Specimen] = []
 _strangers: dict[str, Path] = {}
 _thorough = False
+_restores = True
 _stopped = get_context("fork").Event()
 
 
@@ -163,6 +164,9 @@ def _judge(specimen: Specimen, damage: Damage | None, place: Path, record: dict[
     if damage is None and not (specimen.drilled or _thorough):
         record["outcome"] = NEITHER
         return
+    if not _restores:
+        record["outcome"] = OPEN if damage else NEITHER
+        return
     record["drill"], record["message"] = drill(specimen, paths, parents, specimen.engine if damage else "auto")
     record["outcome"] = DRILL if record["drill"] else NEITHER
     if damage is not None and record["outcome"] == NEITHER and restores_to_the_same(specimen, paths):
@@ -193,10 +197,10 @@ def restores_to_the_same(specimen: Specimen, paths: list[Path]) -> bool:
 # -- all of them ------------------------------------------------------------------------------------------------------
 
 
-def run(home: Path, thorough: bool, only: tuple[str, ...], jobs: int, tell: Any) -> list[dict[str, Any]]:
+def run(home: Path, thorough: bool, only: tuple[str, ...], jobs: int, tell: Any, restores: bool = True) -> list[dict[str, Any]]:
     """Make the backups and show all of them; the records. Raises ServerError."""
-    global _specimens, _strangers, _thorough
-    _thorough = thorough
+    global _specimens, _strangers, _thorough, _restores
+    _thorough, _restores = thorough, restores
     engines = tuple({word.split("/")[0] for word in only})
     started = time.monotonic()
     with backups(home, thorough, engines) as found:
@@ -254,14 +258,14 @@ def failures(records: list[dict[str, Any]]) -> list[str]:
             found.append(f"MISSED    {name}")
         elif one["outcome"] == HARMLESS and one["made"]:
             found.append(f"NO DAMAGE {name}: the tool made the same of changed data")
-        elif one["outcome"] == DRILL and one["kind"] == FRAMING:
-            found.append(f"TOO LATE  {name}: only the drill noticed: {one['drill']}")
+        elif one["outcome"] in (DRILL, OPEN) and one["kind"] == FRAMING:
+            found.append(f"TOO LATE  {name}: reading did not notice: {one['drill'] or 'not drilled'}")
     return sorted(found)
 
 
 def table(records: list[dict[str, Any]]) -> str:
     """Counts by engine and format."""
-    columns = ("intact", "accused", "drilled", "damages", "verify", "drill", "harmless", "neither", "too late", "broken")
+    columns = ("intact", "accused", "drilled", "damages", "verify", "drill", "harmless", "neither", "open", "too late", "broken")
     rows: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     for one in records:
         for row in (rows[one["engine"], one["format"]], rows["", "together"]):
@@ -269,7 +273,7 @@ def table(records: list[dict[str, Any]]) -> str:
                 row.update(intact=1, drilled=one["drill"] is not None, accused=one["outcome"] not in (NEITHER, BROKEN))
             else:
                 row.update({"damages": 1, one["outcome"]: one["outcome"] != BROKEN,
-                            "too late": one["outcome"] == DRILL and one["kind"] == FRAMING})
+                            "too late": one["outcome"] in (DRILL, OPEN) and one["kind"] == FRAMING})
             row["broken"] += one["outcome"] == BROKEN
     lines = [f"{'engine':12}{'format':26}" + "".join(f"{name:>9}" for name in columns)]
     for engine, form in sorted(rows, key=lambda key: (not key[0], key)):
@@ -281,6 +285,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a choice that takes a few minutes")
     parser.add_argument("--only", default="", help="beginnings of names, such as mysql or postgresql/odd/custom")
+    parser.add_argument("--reading", action="store_true", help="restore nothing: only what verify notices")
     parser.add_argument("--list", action="store_true", help="also print what became of each damage")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="how many at once")
     options = parser.parse_args()
@@ -297,7 +302,8 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="gallery-", dir=REPORT.parent) as folder:
             home = Path(folder)
             home.chmod(0o755)
-            records = run(home, not options.quick, only, options.jobs, lambda text: print(text, flush=True))
+            records = run(home, not options.quick, only, options.jobs, lambda text: print(text, flush=True),
+                          restores=not options.reading)
     except ServerError as reason:
         print(reason, file=sys.stderr)
         return 1

@@ -221,5 +221,5 @@ def test_what_counts_as_a_failure(one, word):
 def test_the_table_counts_everything():
     shown = gallery.table([record(gallery.NEITHER, damage=None, drill=[]), record(gallery.VERIFY), record(gallery.DRILL),
                            record(gallery.HARMLESS), record(gallery.NEITHER), record(gallery.BROKEN)])
-    assert shown.splitlines()[1].split() == ["redis", "rdb", "1", ".", "1", "5", "1", "1", "1", "1", ".", "1"]
+    assert shown.splitlines()[1].split() == ["redis", "rdb", "1", ".", "1", "5", "1", "1", "1", "1", ".", ".", "1"]
     assert shown.splitlines()[2].split()[0] == "together"
