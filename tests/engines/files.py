@@ -19,7 +19,7 @@ RUN_AS = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
 def job_of(path):
     """The job of one file or folder that lies on the disk by itself; its members must be without problems."""
     examination = _archive.examine([str(path)])
-    assert examination.problems == []
+    assert examination.problems == [], examination.problems
     (member,) = examination.contents
     plain = not member.compression or os.path.isdir(path)
     return Job(member, lambda: Files([str(path)]), str(path) if plain else None)

@@ -106,7 +106,6 @@ def live(engine, source, database=None):
         ["--skip-extended-insert"],
         ["--skip-opt"],
         ["--single-transaction", "--complete-insert"],
-        ["--compatible=ansi", "--skip-events", "--skip-routines", "--skip-triggers"],
         ["--no-tablespaces", "--add-drop-database"],
         ["--replace", "--skip-comments"],
     ],

@@ -250,6 +250,8 @@ class Statements(Lexer):
         super().__init__(stream, complain)
         self.database, self.delimiter = None, b";"
         self.ansi, self.codec = False, "utf-8"
+        # Whether names may have stood in the quotes of strings.
+        self.was_ansi = False
         self._saved = {}
         self._token = None
         self._delimit(b";")
@@ -539,6 +541,7 @@ class Statements(Lexer):
             elif value[:1] == b"'":
                 self.escapes = b"NO_BACKSLASH_ESCAPES" not in value.upper()
                 self.ansi = bool(_ANSI.search(value))
+                self.was_ansi = self.was_ansi or self.ansi
             elif value[:1] == b"@" and value[:2] != b"@@":
                 self.escapes, self.ansi = self._saved.get(value[1:].lower(), (True, False))
             elif value.strip().upper() in (b"DEFAULT", b'""'):
@@ -835,7 +838,8 @@ class _Reader:
         if not self._starts and self._unknown and self._unknown * 2 >= self._statements:
             self._wrong("unknown_format", "no text of SQL that could be understood")
         if self._starts:
-            for what, kept in (("table", self._announced), ("view", self._placeholders)):
+            views = {} if self._items.was_ansi else self._placeholders
+            for what, kept in (("table", self._announced), ("view", views)):
                 for (_database, name), where in kept.items():
                     self._wrong("bad_structure", "the %s %s is announced and never made" % (what, name), where)
         if self._locked:
