@@ -184,6 +184,8 @@ def _raw(data: bytes, core: Core | None, borders: list[int], covers: Callable[[i
          density: Density) -> Iterator[Change]:
     """Damage to bytes, whatever they mean."""
     size = len(data)
+    if not size:
+        return
 
     def kind(*offsets: int) -> str:
         return FRAMING if all(covers(offset) for offset in offsets) else CONTENT
