@@ -42,7 +42,9 @@ HOSTILE = {
         "drop": "DROP DATABASE `other`;",
     }),
 }
-REFUSALS = {"unsafe", "unsafe_statement", "unsupported", "restore_failed"}
+# The last one: MariaDB answers NULL where a file must not be read, which makes a row more than the file holds.
+REFUSALS = {"unsafe", "unsafe_statement", "unsupported", "restore_failed", "count_mismatch"}
+NOTHING_READ = [{"sql": "SELECT count(*) FROM t WHERE a LIKE '%root:%'", "expect": 0}]
 SLOW = {"postgresql": POSTGRESQL % "SELECT pg_sleep(600);", "mysql": MARIADB % "DO SLEEP(600);"}
 HONEST = {"postgresql": "backupman-shop", "mysql": "backupman-wiki"}
 
@@ -131,7 +133,7 @@ def test_a_hostile_dump_leaves_no_trace(drills, existing, engine, place):
     for number, text in enumerate(attempts.values()):
         path = drills.place / f"{number}.sql"
         path.write_text(template % text.replace("TRACE", str(traces / "trace")))
-        tasks.append({DRILL: {"path": str(path), **(server.login if place == "existing" else {})}})
+        tasks.append({DRILL: {"path": str(path), "queries": NOTHING_READ, **(server.login if place == "existing" else {})}})
     try:
         answers = drills.tasks(*tasks, arguments=("-vvv",))
         assert list(traces.iterdir()) == []
@@ -142,7 +144,7 @@ def test_a_hostile_dump_leaves_no_trace(drills, existing, engine, place):
     for name, answer in zip(attempts, answers, strict=True):
         # What belongs to the server, such as other databases, may also be left out; but then it is told.
         if answer.failed:
-            assert refusals(answer) & REFUSALS, f"{name}: {answer.result}"
+            assert refusals(answer) & REFUSALS and "query_mismatch" not in refusals(answer), f"{name}: {answer.result}"
         else:
             assert answer["restored"][0]["left_out"], f"{name}: {answer.result}"
     assert drills.left() == []
