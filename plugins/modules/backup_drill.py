@@ -111,7 +111,9 @@ options:
         description: The database to ask, where the backup holds several.
         type: str
       expect:
-        description: The answer. One value, a row, or a list of rows; values are compared as the database prints them.
+        description:
+          - The answer. One value, a row, or a list of rows; values are compared as the database prints them.
+          - A row of one NULL is C([null]).
         type: raw
       min:
         description: The least number that it may answer.
@@ -280,7 +282,7 @@ restored:
       returned: always
       type: str
     tables:
-      description: The tables after the restore, with C(database), C(name) and C(rows).
+      description: The tables after the restore, with C(database), C(name) and C(rows), which are null for a view of MongoDB.
       returned: always
       type: list
       elements: dict

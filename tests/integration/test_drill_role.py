@@ -148,6 +148,7 @@ def test_one_of_many_and_none_at_all(fleet, drills, databases, fetched):
     records = fleet.records()
     assert records["cache"]["drill"]["sequence"] == 2
     assert [error["step"] for error in records["lite"]["errors"]] == ["drill"]
+    assert records["lite"]["errors"][0]["code"] == "no_backups"
     assert "no good backup to drill" in records["lite"]["errors"][0]["message"]
     assert "not_found" in [error["code"] for error in records["lost"]["errors"]]
     assert records["lite"]["drill"] is None and fleet.proofs("lite") == []

@@ -41,6 +41,9 @@ NAME = "restorable.backups"
 # A hang must not look like work. The longest command known takes some minutes.
 COMMAND_SECONDS = 40 * 60
 
+# How many failed tests of a stage the end of the run names.
+MOST_NAMES = 40
+
 # What plain pytest runs: two lanes side by side, for tests wait for servers much of the time, each in this order. The
 # unit tests of the plugins are run by ansible-test, on every Python.
 LANES = {
@@ -70,6 +73,7 @@ class Stage:
     passed: int = 0
     failed: int = 0
     notes: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
 
     @property
     def log(self) -> Path:
@@ -103,14 +107,16 @@ class Stage:
     def check(self, *command: str | Path, **options) -> str:
         """Run a command that is one test: it passes when it ends with 0."""
         code, output = self.run(*command, **options)
-        self.count(code == 0)
+        self.count(code == 0, Path(command[0]).name)
         return output
 
-    def count(self, held: bool) -> None:
+    def count(self, held: bool, name: str = "") -> None:
         if held:
             self.passed += 1
         else:
             self.failed += 1
+            if name:
+                self.failures.append(name)
 
     def say(self, text: str) -> None:
         self.notes.append(text)
@@ -127,7 +133,8 @@ class Stage:
                 if "skipped" in kinds:
                     self.say(f"SKIPPED, which counts as failed: {case.get('classname')}.{case.get('name')}: "
                              f"{kinds['skipped'].get('message')}")
-                self.count(not kinds.keys() & {"failure", "error", "skipped"})
+                self.count(not kinds.keys() & {"failure", "error", "skipped"},
+                           f"{file.stem}: {case.get('classname')}::{case.get('name')}")
         return seen
 
 
@@ -196,6 +203,7 @@ def pytest(stage: Stage) -> None:
     for part, work in zip(lanes, works):
         stage.passed += part.passed
         stage.failed += part.failed
+        stage.failures += part.failures
         if part.log.exists():
             with stage.log.open("a", encoding="utf-8") as log:
                 log.write(part.log.read_text(encoding="utf-8", errors="replace"))
@@ -211,7 +219,8 @@ def lane(stage: Stage, names: tuple[str, ...]) -> None:
     report = REPORTS / f"{stage.name}.xml"
     report.unlink(missing_ok=True)
     code, _output = stage.run(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--durations=25", "-ra",
-                              *(f"--ignore={name}" for name in NOT_YET), f"--junitxml={report}", *folders, cwd=ROOT, env={"PYTHONPATH": str(TREE)})
+                              *(f"--ignore={name}" for name in NOT_YET), f"--junitxml={report}", *folders, cwd=ROOT,
+                              env={"PYTHONPATH": str(TREE)})
     stage.count_junit(report.name, REPORTS)
     if "tests/integration" in folders:
         stage.say(f"Not yet part of this stage: {', '.join(NOT_YET)}, and the gallery (make gallery)")
@@ -424,6 +433,12 @@ def main() -> int:
 
     passed = sum(stage.passed for stage, _seconds in done)
     failed = sum(stage.failed for stage, _seconds in done)
+    for stage, _seconds in done:
+        # Last, because of a long output often only the end is kept.
+        for name in stage.failures[:MOST_NAMES]:
+            print(f"failed in {stage.name}: {name}")
+        if len(stage.failures) > MOST_NAMES:
+            print(f"failed in {stage.name}: and {len(stage.failures) - MOST_NAMES} more, see build/log/{stage.name}.log")
     print(f"\n{'stage':14}{'passed':>8}{'failed':>8}{'seconds':>9}")
     for stage, seconds in done:
         print(f"{stage.name:14}{stage.passed:8}{stage.failed:8}{seconds:9.1f}")

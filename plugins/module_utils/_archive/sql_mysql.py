@@ -676,7 +676,7 @@ class _Reader:
                     lead, found.start()
                 )
             elif text.startswith("-- Server version") and not self._member.server_version:
-                self._member.server_version = text[len("-- Server version") :].strip() or None
+                self._member.server_version = text[len("-- Server version") :].strip(" \t:") or None
             elif text.startswith("-- Host: ") and "Database: " in text and self._member.database is None:
                 self._member.database = text.partition("Database: ")[2].strip() or None
             elif _FAILED.match(line):

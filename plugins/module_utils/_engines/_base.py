@@ -91,7 +91,7 @@ class Engine:
         raise NotImplementedError
 
     def counts(self):
-        """{(database or None, name): rows}: exact, named as in Member.tables."""
+        """{(database or None, name): rows}: exact, named as in Member.tables. A view that is listed has None."""
         raise NotImplementedError
 
     def query(self, sql, database=None):

@@ -363,7 +363,7 @@ class _Drill:
             {"database": table.database, "name": table.name, "rows": table.rows}
             for table in sorted(tables, key=lambda table: (table.database or "", table.name))
         ]
-        restored["rows"] = sum(table.rows for table in tables)
+        restored["rows"] = sum(table.rows or 0 for table in tables)
         found = []
         if params["expect_counts"]:
             found += self._asserted(restored, "counts equal those of the file", _assertions.counts(member.tables, counts))
