@@ -170,7 +170,7 @@ def _at_depths(seed: str, stack: Stack, levels: list[bytes], depths: range, dens
         inside = type(stack.core).__name__ if depth == len(levels) - 1 else type(stack.layers[depth]).__name__
         core = stack.core if depth == len(levels) - 1 else None
         for change in _raw(levels[depth], core, stack.borders(levels[depth], depth), stack.covers(levels, depth), chance,
-                           density):
+                           density, stack.ends_once(levels, depth)):
             yield _named(change, inside if depth else ""), depth
         for change in _of_text(levels[depth], core, chance, density) if core and density is not FEW else ():
             yield _named(change, inside if depth else ""), depth
@@ -181,8 +181,8 @@ def _named(change: Change, inside: str) -> Change:
 
 
 def _raw(data: bytes, core: Core | None, borders: list[int], covers: Callable[[int], bool], chance: random.Random,
-         density: Density) -> Iterator[Change]:
-    """Damage to bytes, whatever they mean."""
+         density: Density, ends_once: bool) -> Iterator[Change]:
+    """Damage to bytes, whatever they mean. ``ends_once`` is whether no more of the same may follow their end."""
     size = len(data)
     if not size:
         return
@@ -227,8 +227,7 @@ def _raw(data: bytes, core: Core | None, borders: list[int], covers: Callable[[i
             + data[second + block:]))
 
     # More than there ought to be.
-    whole = CONTENT if ends_anywhere and not covers(0) else FRAMING
-    yield Change("concatenated twice", "twice", whole, lambda: data + data)
+    yield Change("concatenated twice", "twice", FRAMING if ends_once else CONTENT, lambda: data + data)
     for name, more in (("100 bytes of noise", random.Random(7).randbytes(100)), ("a zero byte", b"\0"),
                        ("512 zero bytes", bytes(512)), ("an error page", HTML)):
         yield Change(f"{name} behind the end", "trailing garbage", FRAMING, lambda more=more: data + more)
@@ -462,8 +461,8 @@ def _files_missing(specimen: Specimen, tree: Tree, names: list[str], chance: ran
         kind = CONTENT if ".metadata.json" in name else FRAMING
         less = {other: content for other, content in tree.items() if other != name}
         yield TreeChange(f"{name} missing", "file missing", kind, lambda less=less: less)
-        # A log to which nothing was written yet is empty.
-        yield TreeChange(f"{name} empty", "empty", CONTENT if name.endswith(".aof") else kind, lambda name=name: {**tree, name: b""})
+        # A log to which nothing was written yet is empty, and so is a collection without documents.
+        yield TreeChange(f"{name} empty", "empty", CONTENT if name.endswith((".aof", ".bson")) else kind, lambda name=name: {**tree, name: b""})
         yield TreeChange(f"{name} under another name", "file renamed", kind,
                          lambda less=less, name=name: {**less, f"{name}.part": tree[name]})
         yield TreeChange(f"the error page for {name}", "error page", kind, lambda name=name: {**tree, name: S3_ERROR})

@@ -179,9 +179,9 @@ def harmless(specimen: Specimen, place: Path) -> bool:
     if specimen.shape != "folder":
         return specimen.stack.same(specimen.stream(), b"".join(path.read_bytes() for path in paths))
     mine, theirs = specimen.tree(), read_folder(paths[0])
-    if "backup_manifest" not in theirs:
+    if "backup_manifest" in mine and "backup_manifest" not in theirs:
         # PostgreSQL makes base backups without one as well: it holds no data.
-        theirs = {**theirs, "backup_manifest": mine.get("backup_manifest", b"")}
+        theirs = {**theirs, "backup_manifest": mine["backup_manifest"]}
         theirs.pop("backup_manifest.part", None)
     return mine.keys() == theirs.keys() and all(
         mine[name] == theirs[name] or specimen.member(name).same(mine[name], theirs[name]) for name in mine)

@@ -152,9 +152,9 @@ class Maker:
 
 
 def member_of_directory(name: str) -> Stack:
-    if name.endswith(".gz"):
-        return Stack((Gzip(),), Opaque(False))
-    return Stack((), Opaque(False))
+    # What a large object is, and where it ends, nothing tells.
+    core = Opaque(False, ends_anywhere="blob_" in name)
+    return Stack((Gzip(),) if name.endswith(".gz") else (), core)
 
 
 def member_of_base(name: str) -> Stack:

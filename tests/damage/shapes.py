@@ -465,6 +465,8 @@ class Sqlite(Core):
                                        for name in ("encoding", "user_version", "application_id")]
                 entries = base.execute("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY 1, 2").fetchall()
                 facts.append(entries)
+                # Texts and bytes that are alike are not the same.
+                base.text_factory = lambda raw: ("text", raw)
                 for kind, name, _table, sql in entries:
                     if kind == b"table" and sql and not sql.upper().startswith(b"CREATE VIRTUAL"):
                         quoted = name.decode(errors="surrogateescape").replace('"', '""')
@@ -477,10 +479,11 @@ class Sqlite(Core):
 
 
 class Opaque(Core):
-    """A file of which the gallery knows only whether something covers it."""
+    """A file of which the gallery knows only whether something covers it, and whether it may end anywhere."""
 
-    def __init__(self, covered: bool) -> None:
+    def __init__(self, covered: bool, ends_anywhere: bool = False) -> None:
         self._covered = covered
+        self.ENDS_ANYWHERE = ends_anywhere
 
     def covers(self, data: bytes) -> Callable[[int], bool]:
         return lambda offset: self._covered
@@ -520,6 +523,11 @@ class Stack:
         for number in reversed(range(depth, len(self.layers))):
             covers = self.layers[number].covers(levels[number], covers)
         return covers
+
+    def ends_once(self, levels: list[bytes], depth: int) -> bool:
+        """Whether no more of the same may follow its end: of compressed data it may, where it may of what is inside."""
+        return (not self.core.ENDS_ANYWHERE or self.core.covers(levels[-1])(0)
+                or not all(isinstance(layer, Gzip | Squeezed | Zstd) for layer in self.layers[depth:]))
 
     def same(self, data: bytes, other: bytes) -> bool:
         """Whether the other can be read to its end by the tools, and holds the same."""

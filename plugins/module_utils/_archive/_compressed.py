@@ -205,8 +205,13 @@ class Kind:
             inflated = Inflated(stream, self, lambda: _Bounded(bz2.BZ2Decompressor()), (OSError, ValueError), budget)
         elif self.name == "xz":
             limit = 256 << 20
-            begin = lambda: _Bounded(lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=limit))  # noqa: E731  # pylint: disable=unnecessary-lambda-assignment
-            inflated = Inflated(stream, self, begin, (lzma.LZMAError,), budget)
+            inflated = Inflated(
+                stream,
+                self,
+                lambda: _Bounded(lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=limit)),
+                (lzma.LZMAError,),
+                budget,
+            )
         elif self.name == "zstd" and _zstd():
             begin, failures = _zstd()
             inflated = Inflated(stream, self, begin, failures, budget)
@@ -228,3 +233,17 @@ KINDS = (
 def kind_of(head):
     """The kind of compression that bytes begin with, None where that is none of ours."""
     return next((kind for kind in KINDS if head.startswith(kind.magic)), None)
+
+
+def plain_entry(name, stream, report):
+    """(plain stream, kind or None) of one file of a dump of many. To be closed where there is a kind.
+
+    Raises Damaged where the name promises another compression, or any: the tools would take such bytes as they are.
+    """
+    kind = kind_of(stream.peek(16))
+    promised = next((one for one in KINDS if name.lower().endswith(tuple(end for end, _plain in one.endings))), None)
+    if promised and promised is not kind:
+        if stream.at_end():
+            raise Damaged("empty", "is empty, which no %s is" % promised.name, 0)
+        raise Damaged("bad_structure", "is not compressed with %s, as its name says" % promised.name, 0)
+    return (kind.open(stream, report) if kind else stream), kind

@@ -372,32 +372,34 @@ class MongoFolder:
     def entry(self, name, stream):
         """Read one file to its end. Raises Damaged, which is about that file alone."""
         kind = _kind_of(name)
-        folder, _slash, base = _COMPRESSION.sub("", name).rpartition("/")
-        plain, how = _plain(stream, self._report)
+        pair = None if kind == "prelude" else self._half_of_pair(kind, name)
+        plain, how = _compressed.plain_entry(name, stream, self._report)
         try:
             if kind == "prelude":
                 self._prelude(plain, name)
                 return
-            if how and how not in self._member.compression:
-                self._member.compression.append(how)
-            stem = base[: -len(".bson" if kind == "bson" else ".metadata.json")]
-            self._half_of_pair(kind, self._folders.setdefault(folder, {}).setdefault(stem, {}), plain, name)
+            if how and how.name not in self._member.compression:
+                self._member.compression.append(how.name)
+            if kind == "bson":
+                found = bson.Documents()
+                bson.scan(plain, found)
+                pair[kind] = found
+            else:
+                pair[kind] = Metadata(_all_of(plain), name)
         finally:
             self._member.plain_bytes += plain.offset
             if how:
                 plain.close()
 
-    def _half_of_pair(self, kind, pair, stream, name):
+    def _half_of_pair(self, kind, name):
+        folder, _slash, base = _COMPRESSION.sub("", name).rpartition("/")
+        stem = base[: -len(".bson" if kind == "bson" else ".metadata.json")]
+        pair = self._folders.setdefault(folder, {}).setdefault(stem, {})
         if kind in pair:
             self._report.problem("duplicate", "%s is there twice" % name, name)
         # Noted before it is read: a damaged one is there.
         pair[kind], pair[kind + " file"] = None, name
-        if kind == "bson":
-            found = bson.Documents()
-            bson.scan(stream, found)
-            pair[kind] = found
-        else:
-            pair[kind] = Metadata(_all_of(stream), name)
+        return pair
 
     def finish(self):
         """After the last entry: what belongs together, and what is missing."""
@@ -526,12 +528,6 @@ def _kind_of(name):
     return "bson" if base.endswith(".bson") and base != ".bson" else None
 
 
-def _plain(stream, report):
-    """A stream without its compression, and the word for that or None."""
-    kind = _compressed.kind_of(stream.peek(16))
-    return (stream, None) if kind is None else (kind.open(stream, report), kind.name)
-
-
 def _all_of(stream):
     pieces, size = [], 0
     while True:
@@ -615,7 +611,7 @@ def files_of_folder(folder):
 
 def plain_file(path):
     """The plain bytes of a file that may be compressed."""
-    return _plain(Files([path]), Report())[0]
+    return _compressed.plain_entry(path, Files([path]), Report())[0]
 
 
 def grouped(documents, size=4 << 20, number=5000):

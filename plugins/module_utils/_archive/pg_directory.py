@@ -61,8 +61,7 @@ class PgDirectory:
             self._objects.add(base)
         else:
             self._rows[base] = None
-        kind = _compressed.kind_of(stream.peek(4))
-        plain = kind.open(stream, self._report) if kind else stream
+        plain, kind = _compressed.plain_entry(name, stream, self._report)
         try:
             if kind and kind.name not in self._member.compression:
                 self._member.compression.append(kind.name)
