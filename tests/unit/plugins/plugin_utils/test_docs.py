@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.restorable.backups.plugins.module_utils import (
     _evidence,
+    _expectations,
     _http,
     _markers,
     _policy,
@@ -48,11 +49,50 @@ def rows(name, first=re.compile(r"^`([a-z_0-9]+)`$")):
     return found
 
 
+def of_checks():
+    """The rows about the codes of backup_check: they have a column more than those about files and drills."""
+    return [row for row in rows("violations") if len(row) == 4]
+
+
+def explained(heading):
+    """The codes that the table below a heading of violations.md explains. A row may explain several."""
+    section = page("violations").partition("\n## %s\n" % heading)[2].partition("\n## ")[0]
+    return [code for first in re.findall(r"^\| (`[^|]+`) \|", section, re.M) for code in re.findall(r"`([a-z_]+)`", first)]
+
+
+def documented(module):
+    """The codes that a module's documentation names, and how often each."""
+    text = (ROOT / "plugins" / "modules" / ("%s.py" % module)).read_text(encoding="utf-8")
+    (said,) = re.findall(r"^ +code:\n +description:\n(.*?)^ +returned:", text, re.M | re.S)
+    return re.findall(r"V\(([a-z_]+)\)", said)
+
+
+def raised(*folders, by):
+    """The codes that the sources of some folders raise, by the names of what takes a code first."""
+    found = set()
+    for folder in folders:
+        for path in (ROOT / "plugins" / "module_utils").glob(folder):
+            found |= set(re.findall(r"\b(?:%s)\(\s*\"([a-z_]+)\"" % "|".join(by), path.read_text(encoding="utf-8")))
+    return found
+
+
 def test_every_violation_code_is_explained_once_and_no_other():
-    assert tuple(row[0] for row in rows("violations")) == _policy.CODES
+    assert tuple(row[0] for row in of_checks()) == _policy.CODES
 
 
-@pytest.mark.parametrize("row", rows("violations"), ids=lambda row: row[0])
+def test_every_problem_of_a_file_is_explained_once_and_no_other():
+    codes = documented("backup_file_verify")
+    assert sorted(explained("Of files")) == sorted(codes)
+    assert raised("_archive/*.py", by=("Damaged", "problem", "_wrong")) | set(_expectations.CODES) == set(codes)
+
+
+def test_every_violation_of_a_drill_is_explained_once_and_no_other():
+    codes = documented("backup_drill")
+    assert sorted(explained("Of drills")) == sorted(codes)
+    assert raised("_operations/*drill*.py", "_operations/_assertions.py", by=("_?violation",)) <= set(codes)
+
+
+@pytest.mark.parametrize("row", of_checks(), ids=lambda row: row[0])
 def test_each_code_has_one_sentence_of_meaning_and_one_of_advice(row):
     _code, meaning, asked_by, advice = row
     for sentence in (meaning, advice):
