@@ -12,6 +12,7 @@ import signal
 from ansible.module_utils.basic import AnsibleModule
 
 from ._errors import BackupError
+from ._values import readable
 
 
 class Interrupted(BaseException):
@@ -35,8 +36,9 @@ def main_for(spec, work):
     except Interrupted as reason:
         module.fail_json(msg=str(reason), failure={"code": "interrupted", "message": str(reason), "details": {}})
     except BackupError as error:
-        module.fail_json(msg=error.message, failure=error.to_failure())
+        module.fail_json(msg=readable(error.message), failure=readable(error.to_failure()))
     else:
+        result = readable(result)
         if result.pop("failed", False):
             module.fail_json(**result)
         module.exit_json(**result)

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: no promise of stability is made to others.
-"""Durations, sizes and times as people and services write them. Pure; times are aware datetimes in UTC."""
+"""Durations, sizes, times and texts as people and services write them. Pure; times are aware datetimes in UTC."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ _LONGEST_DURATION = 100 * 366 * 86400
 _SIZE_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
 _SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([kmgtp]?)(i?b)?\s*$", re.I)
 _FRACTION = re.compile(r"\.(\d+)")
+# What Python makes of the bytes of a name that is no UTF-8.
+_SURROGATE = re.compile("[\udc80-\udcff]")
 
 
 def none_if_null(value):
@@ -139,3 +141,17 @@ def median(numbers):
         return None
     middle = len(ordered) // 2
     return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) // 2
+
+
+def readable(value):
+    """A result of which all texts can be written: of names of files that are no UTF-8, bytes are shown as ``\\xff``.
+
+    Ansible refuses an answer with anything else.
+    """
+    if isinstance(value, str):
+        return _SURROGATE.sub(lambda found: "\\x%02x" % (ord(found.group()) - 0xDC00), value)
+    if isinstance(value, dict):
+        return {readable(key): readable(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [readable(one) for one in value]
+    return value

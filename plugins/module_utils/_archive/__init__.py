@@ -16,7 +16,7 @@ import os
 from contextlib import contextmanager
 
 from . import _folder, _formats
-from ._open import HEAD, Leaf, Walk, look_alike
+from ._open import HEAD, Leaf, Walk, look_alike, stranger
 from ._report import Limits, Member, Report
 from ._stream import Ahead, Bytes, Damaged, Files, Hashing, Stream
 
@@ -131,6 +131,9 @@ def _each_file(paths, report, read):
     parts = _folder.parts_of(paths)
     if parts is not None:
         name = _folder.joined_name(parts)
+        if not _folder.in_order(parts):
+            names = ", ".join(map(os.path.basename, parts))
+            report.note("the parts were joined in the order given, which is not that of their names: %s" % names)
         with Files(parts) as files:
             hashing = Hashing(files)
             with Ahead(hashing) as ahead:
@@ -175,7 +178,7 @@ class _Reading:
         reader = _formats.reader_of(head, leaf.name)
         if not head:
             self._report.problem("empty", "%s holds no bytes" % leaf.stored_name, leaf.stored_name, 0)
-        elif reader is None:
+        elif reader is None or stranger(head):
             self._read_unknown(leaf, head)
             return
         member = self._report.member(leaf.stored_name)
@@ -220,7 +223,7 @@ class _Reading:
         if page:
             self._report.problem("error_page", "is %s, not a backup" % page, leaf.stored_name, 0)
         else:
-            self._unknown.append(leaf.stored_name)
+            self._unknown.append((leaf.stored_name, stranger(head) or "is in no format that is known here"))
 
     def _drain(self, stream, name):
         try:
@@ -235,10 +238,10 @@ class _Reading:
             with self._members_of(key):
                 collection.finish()
         if self._report.members or self._report.problems:
-            for name in self._unknown:
-                self._report.note("%s is in no format that is known here, and was not looked into" % name)
+            for name, words in self._unknown:
+                self._report.note("%s %s; it was not looked into" % (name, words))
         elif self._unknown:
-            for name in self._unknown[:10]:
-                self._report.problem("unknown_format", "is in no format that is known here", name, 0)
+            for name, words in self._unknown[:10]:
+                self._report.problem("unknown_format", words, name, 0)
         else:
             self._report.problem("empty", "holds no dump at all")

@@ -52,7 +52,18 @@ def _parts_by_name(folder):
         return None
     if any(os.path.isdir(os.path.join(folder, name)) for name in names):
         return None
-    return [os.path.join(folder, name) for name in sorted(names, key=lambda name: (len(name), name))]
+    return [os.path.join(folder, name) for name in sorted(names, key=_by_length)]
+
+
+def in_order(parts):
+    """Whether parts that are named as such come in the order of their names."""
+    names = [os.path.basename(path) for path in parts]
+    return not all(map(_PART.match, names)) or names == sorted(names, key=_by_length)
+
+
+def _by_length(name):
+    """Of parts, z comes before aa, and 9 before 10."""
+    return len(name), name
 
 
 def joined_name(parts):

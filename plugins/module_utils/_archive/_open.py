@@ -98,6 +98,19 @@ def is_dump_as_tar(head):
     return head[:8] == b"toc.dat\0" and content[:5] == b"PGDMP" and content[10:11] == b"\x03"
 
 
+_STRANGERS = (
+    (b"PK\x03\x04", "is a zip archive, which is not read here: unpack it first"),
+    (b"7z\xbc\xaf\x27\x1c", "is a 7z archive, which is not read here: unpack it first"),
+    (b"Rar!\x1a\x07", "is a RAR archive, which is not read here: unpack it first"),
+    (b"-----BEGIN PGP MESSAGE", "is encrypted with OpenPGP: decrypt it first"),
+)
+
+
+def stranger(head):
+    """What is said of bytes in the format of something else, None where that is not known."""
+    return next((words for magic, words in _STRANGERS if head.startswith(magic)), None)
+
+
 def look_alike(head):
     """What bytes that are no dump look like, in words, None where they look like nothing known."""
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:200].lower()

@@ -20,7 +20,7 @@ from .. import _archive, _proof
 from .._engines import ENGINES, EngineError, Job, Scratch
 from .._errors import BackupError, OptionError
 from .._expectations import Expectations, Table, judge
-from .._values import UTC, format_size, format_time
+from .._values import UTC, format_size, format_time, readable
 from .._version import VERSION
 from . import _assertions
 from .file_verify import READING_OPTIONS, check_readable, examine, limits, unreadable, whole_numbers
@@ -467,7 +467,7 @@ def _conclude(result, params, examination, drill, started, clock):
     plain = sum(one["plain_bytes"] or 0 for one in result["restored"])
     result["bytes_per_second"] = int(plain / timings["restore"]) if timings["restore"] > 0 else None
     result["proven"] = not result["violations"]
-    facts = _facts(result, params, examination)
+    facts = readable(_facts(result, params, examination))
     if params["proof_dir"] is not None:
         result["proof_path"], result["proof"] = _proof.append(params["proof_dir"], params["source"], facts)
     else:

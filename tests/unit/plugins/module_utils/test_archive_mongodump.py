@@ -547,13 +547,20 @@ class TestFolder:
     @pytest.mark.parametrize(
         "name, content, code",
         [
-            ("dump/shop/orders.bson.gz", b"".join(ORDERS)[:-1], "truncated"),
-            ("dump/shop/orders.bson.gz", ORDERS[0] + document({"ie": 1}), "bad_structure"),
-            ("dump/shop/orders.bson.gz", document({"_id": 1, "x": (0x02, text(b"\xff"))}), "bad_encoding"),
-            ("dump/shop/orders.metadata.json.gz", metadata("orders")[:-1], "bad_structure"),
-            ("dump/shop/orders.metadata.json.gz", metadata("others"), "bad_structure"),
-            ("dump/shop/orders.metadata.json.gz", b'{"options": "\xff"}', "bad_encoding"),
-            ("dump/shop/orders.metadata.json.gz", b" " * (5 << 20), "bad_structure"),
+            ("dump/shop/orders.bson.gz", gzip.compress(b"".join(ORDERS)[:-1]), "truncated"),
+            ("dump/shop/orders.bson.gz", gzip.compress(ORDERS[0] + document({"ie": 1})), "bad_structure"),
+            (
+                "dump/shop/orders.bson.gz",
+                gzip.compress(document({"_id": 1, "x": (0x02, text(b"\xff"))})),
+                "bad_encoding",
+            ),
+            ("dump/shop/orders.metadata.json.gz", gzip.compress(metadata("orders").encode()[:-1]), "bad_structure"),
+            ("dump/shop/orders.metadata.json.gz", gzip.compress(metadata("others").encode()), "bad_structure"),
+            ("dump/shop/orders.metadata.json.gz", gzip.compress(b'{"options": "\xff"}'), "bad_encoding"),
+            ("dump/shop/orders.metadata.json.gz", gzip.compress(b" " * (5 << 20)), "bad_structure"),
+            # The tools take what is not compressed as it is; the name says that it should be.
+            ("dump/shop/orders.bson.gz", b"".join(ORDERS), "bad_structure"),
+            ("dump/shop/orders.bson.gz", b"", "empty"),
             ("dump/prelude.json", "{}", "bad_structure"),
             ("dump/shop/gr%FF.bson", b"", "bad_encoding"),
             ("dump/shop/orders.bson.gz", FILES["dump/shop/orders.bson.gz"][:-1], "truncated"),

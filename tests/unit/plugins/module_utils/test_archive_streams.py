@@ -341,12 +341,28 @@ def test_the_same_file_twice_is_named(tmp_path):
         (b"<!DOCTYPE html><html><body>Not found</body></html>", "error_page"),
         (b'{"error": "not_found"}', "error_page"),
         (b"\x7fELF something else", "unknown_format"),
+        (b"PK\x03\x04 something else", "unknown_format"),
     ],
 )
 @pytest.mark.parametrize("name", ["shop.tar", "shop.sql.gz"])
 def test_other_things_in_place_of_a_backup(tmp_path, content, code, name):
     found = _archive.examine([put(tmp_path, name, content)])
     assert codes(found) == [code]
+
+
+def test_what_is_known_of_others_is_told(tmp_path):
+    (problem,) = _archive.examine([put(tmp_path, "shop.zip", b"PK\x03\x04 something else")]).problems
+    assert "unpack it first" in problem["message"]
+    (problem,) = _archive.examine([put(tmp_path, "shop.asc", b"-----BEGIN PGP MESSAGE-----\n")]).problems
+    assert "decrypt it first" in problem["message"]
+
+
+def test_parts_in_another_order_than_that_of_their_names(tmp_path):
+    parts = [put(tmp_path, "tar-%s" % name, TEXT[start:end]) for name, start, end in (("aa", 0, 40), ("ab", 40, None))]
+    assert _archive.examine(parts).notes == []
+    found = _archive.examine(parts[::-1])
+    assert not found.valid
+    assert [note for note in found.notes if "tar-ab, tar-aa" in note]
 
 
 def test_an_empty_tar_and_an_empty_folder_hold_no_dump(tmp_path):

@@ -203,3 +203,8 @@ def test_the_median(numbers, middle):
 
 def test_utc_is_utc():
     assert UTC == values.UTC
+
+
+def test_names_that_are_no_utf8_become_readable():
+    name = b"d\xff\xc3\xa9".decode("utf-8", "surrogateescape")
+    assert values.readable({name: [name, 7, None, True, (name,)]}) == {"d\\xff\u00e9": ["d\\xff\u00e9", 7, None, True, ["d\\xff\u00e9"]]}
