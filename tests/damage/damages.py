@@ -196,7 +196,7 @@ def _raw(data: bytes, core: Core | None, borders: list[int], covers: Callable[[i
     cuts = {chance.randrange(1, size) for _number in range(density.cuts)} if size > 1 else set()
     cuts |= {size - few for few in (1, 2, 8, 512)[:2 + 2 * (density.cuts > 3)] if few < size} | {min(9, size // 2)}
     cuts |= {border + shift for border in at_borders for shift in ((0, -1, 1) if density.cuts > 3 else (0,))}
-    for cut in sorted(cuts & set(range(1, size))):
+    for cut in sorted(cut for cut in cuts if 0 < cut < size):
         where = " between two units" if cut in borders else ""
         yield Change(f"cut at {cut}{where}", "truncated", CONTENT if ends_anywhere and cut in borders else FRAMING,
                      lambda cut=cut: data[:cut])
