@@ -8,7 +8,7 @@
     python tests/damage/gallery.py --only redis --list  also each damage by its name
 
 Each file is read by backup_file_verify. Damage that it does not notice is restored by backup_drill, which compares with
-the live database by checksums; so is every intact backup. Damage that nothing notices is either harmless, which the tools
+the live database by checksums; so is every intact backup. Those of one database are restored beside the live one. Damage that nothing notices is either harmless, which the tools
 of the engine have to say and not the collection, or missed. It ends with 0 if none is missed, if reading alone noticed
 all damage to framing and checksums, and if no intact backup was accused. Everything is in build/gallery.json.
 """
@@ -83,19 +83,23 @@ def verify(paths: list[Path]) -> list[str]:
     return [problem["code"] for problem in found.problems]
 
 
-def drill(specimen: Specimen, paths: list[Path], parents: tuple[Path, ...], engine: str) -> tuple[list[str], str]:
-    """(codes of what backup_drill finds wrong, the first messages). Raises BackupError where the host is to blame."""
+def drill(specimen: Specimen, paths: list[Path], parents: tuple[Path, ...], engine: str,
+          beside: dict[str, Any] | None) -> tuple[list[str], str]:
+    """(codes of what backup_drill finds wrong, the first messages). Raises BackupError where the host is to blame.
+
+    It restores into a server of its own, or into a new database of the server that ``beside`` logs in to.
+    """
     from ansible_collections.restorable.backups.plugins.module_utils._errors import BackupError
     from ansible_collections.restorable.backups.plugins.module_utils._operations import drill as operation
 
     params = {name: option.get("default") for name, option in operation.SPEC["argument_spec"].items()}
     params.update(path=[str(path) for path in paths], parents=[str(path) for path in parents], fail_on_violation=False,
-                  engine=engine, timeout=ITEM_SECONDS // 2)
+                  engine=engine, timeout=ITEM_SECONDS // 2, **logins_of(beside or {}))
     if specimen.live is not None:
         compare = {name: option.get("default")
                    for name, option in operation.SPEC["argument_spec"]["compare"]["options"].items()}
-        logins = {f"login_{name}": value for name, value in specimen.live.items() if name != "database"}
-        params["compare"] = {**compare, "mode": "checksum", "database": specimen.live["database"], **logins}
+        login = {name: value for name, value in specimen.live.items() if name != "database"}
+        params["compare"] = {**compare, "mode": "checksum", "database": specimen.live["database"], **logins_of(login)}
     try:
         result = operation.run(params, warn=lambda _text: None)
     except BackupError as reason:
@@ -103,6 +107,10 @@ def drill(specimen: Specimen, paths: list[Path], parents: tuple[Path, ...], engi
             raise
         return [reason.code], str(reason)
     return [one["code"] for one in result["violations"]], "; ".join(one["message"] for one in result["violations"][:2])
+
+
+def logins_of(login: dict[str, Any]) -> dict[str, Any]:
+    return {f"login_{name}": value for name, value in login.items()}
 
 
 # -- one backup after the other ---------------------------------------------------------------------------------------
@@ -167,7 +175,9 @@ def _judge(specimen: Specimen, damage: Damage | None, place: Path, record: dict[
     if not _restores:
         record["outcome"] = OPEN if damage else NEITHER
         return
-    record["drill"], record["message"] = drill(specimen, paths, parents, specimen.engine if damage else "auto")
+    # What is intact goes to a server of its own. For each of many damages that would take long.
+    engine, beside = (specimen.engine, specimen.beside) if damage else ("auto", None)
+    record["drill"], record["message"] = drill(specimen, paths, parents, engine, beside)
     record["outcome"] = DRILL if record["drill"] else NEITHER
     if damage is not None and record["outcome"] == NEITHER and restores_to_the_same(specimen, paths):
         record["outcome"] = HARMLESS

@@ -83,7 +83,7 @@ class Maker:
         return self.shelf.put(name, format=kind, place=make(self.server, self.shelf.place(name), data), shape="file",
                               live=self.server.login(None if data == "all" else data), stack=Stack((), PlainMysql()),
                               changed=changed, judge=None if data == "all" or kind == "databases" else self._judge(data),
-                              **facts)
+                              names_its_database=kind == "databases", **facts)
 
     def _judge(self, data: str) -> Callable[[bytes], bool]:
         """By the client and mariadb-dump."""

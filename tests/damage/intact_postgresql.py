@@ -75,7 +75,8 @@ class Maker:
         login = self.server.login(data if tool == "pg_dump" else None) if live else None
         return self.shelf.put(name, format=kind + self.label, place=make(self.shelf.place(name), data), shape="file",
                               live=login, stack=Stack((), core or PlainPostgresql()),
-                              changed=self._order(name, data, changes, make), judge=self._judge(data, kind, tool, core), **facts)
+                              changed=self._order(name, data, changes, make), judge=self._judge(data, kind, tool, core),
+                              names_its_database=kind == "create", **facts)
 
     def _judge(self, data: str, kind: str, tool: str, core: Core | None) -> Callable[[bytes], bool] | None:
         """By psql and pg_dump, where a dump is text of one database."""

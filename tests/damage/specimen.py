@@ -18,6 +18,8 @@ DATA = Path(__file__).with_name("data")
 FIRST = ("rows missing", "table missing", "text changed", "backslash lost", "old copy", "another database", "database missing",
          "large object changed", "sequence behind", "view missing", "default changed", "trigger missing", "type changed",
          "index missing", "expiry lost")
+# Who may make databases on our own servers.
+ADMINS = {"postgresql": "postgres", "mysql": "root", "mongodb": None}
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Specimen:
     changed: Mapping[str, Path] = field(default_factory=dict)
     # Restores the innermost content with the engine's own tools, and says whether a dump of that is one of the live data.
     judge: Callable[[bytes], bool] | None = None
+    names_its_database: bool = False  # a dump that makes the database that it goes to
     # How deep the damage goes: every layer, or only the outermost, where the inner ones are those of another specimen.
     deep: bool = False
     drilled: bool = True  # in the bounded form too
@@ -51,6 +54,15 @@ class Specimen:
     def root(self) -> Path:
         """The folder that is the backup, where it is one."""
         return next(path for path in self.place.iterdir() if path.is_dir())
+
+    @property
+    def beside(self) -> dict[str, Any] | None:
+        """A login to the live server, for who restores into a new database beside the live one: no server to start."""
+        if self.engine not in ADMINS or self.names_its_database or not self.live or not self.live["database"]:
+            return None
+        if self.live["user"] != ADMINS[self.engine]:
+            return None
+        return {**self.live, "database": "postgres" if self.engine == "postgresql" else None}
 
     def paths(self, place: Path | None = None) -> list[Path]:
         """What verify and drill are given, there or in another place with the same layout."""
@@ -108,7 +120,8 @@ class Shelf:
         place = self.place(of.name + suffix)
         (place / file_name(of, suffix)).write_bytes(stack.wrap(unwrapped(of, of.place)))
         return self.put(of.name + suffix, format=of.format + suffix, place=place, shape="file", live=of.live, stack=stack,
-                        changed=changed, judge=of.judge, **facts)
+                        changed=changed, judge=of.judge,
+                        names_its_database=of.names_its_database, **facts)
 
     def parts(self, of: Specimen, count: int, **facts: Any) -> Specimen:
         """The same file cut into parts ``tar-aa``, ``tar-ab``, ..., as the service hands them out."""
@@ -122,7 +135,8 @@ class Shelf:
                    for change, place in of.changed.items()}
         place = cut(of.paths()[0], self.place(of.name + ".parts"))
         return self.put(of.name + ".parts", format=of.format + ".parts", place=place, shape="parts", live=of.live,
-                        stack=of.stack, changed=changed, judge=of.judge, **facts)
+                        stack=of.stack, changed=changed, judge=of.judge,
+                        names_its_database=of.names_its_database, **facts)
 
 
 def unwrapped(of: Specimen, place: Path) -> bytes:

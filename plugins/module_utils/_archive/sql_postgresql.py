@@ -957,6 +957,7 @@ class _Reader:
         self._lists = {name: set() for name in set(_LISTS.values())}
         self._created, self._parents, self._foreign = {}, set(), set()
         self._commands, self._statements, self._large_objects, self._unknown = set(), 0, 0, 0
+        self._key = None  # of \\restrict, until \\unrestrict
         self._copy, self._copy_key, self._copies, self._inserts = None, None, 0, 0
         self._starts = self._ends = self._cluster_starts = self._cluster_ends = 0
         self._end_offset = None
@@ -1051,8 +1052,19 @@ class _Reader:
             database = connected(line)
             if database is not None:
                 self._lists["databases"].add(database)
+        if word in ("restrict", "unrestrict"):
+            self._restricted(word, line.split()[1:2], offset)
         if self._end_offset is not None and word != "unrestrict":
             self._behind_the_end(line, offset)
+
+    def _restricted(self, word, key, offset):
+        """Between these two psql takes no command of its own; it refuses the second one with another key."""
+        if word == "restrict":
+            self._key = key
+            return
+        if key != self._key:
+            self._wrong("bad_structure", "\\unrestrict has another key than \\restrict before it", offset)
+        self._key = None
 
     def _comments(self, lead, offset):
         member = self._member
@@ -1271,6 +1283,8 @@ class _Reader:
             and not self._told & {"duplicate", "trailing_garbage"}
         ):
             self._wrong("incomplete", "the last line of the dump is cut", self._stream.offset)
+        elif self._strict() and self._key is not None and not self._told & {"duplicate", "trailing_garbage"}:
+            self._wrong("incomplete", "the last line of the dump is missing: \\unrestrict", self._stream.offset)
         elif self._ends > self._starts or self._cluster_ends > self._cluster_starts:
             self._wrong("bad_structure", "the line that begins a dump is missing: %s" % START_MARK, 0)
 

@@ -112,6 +112,11 @@ class Engine:
         """In whose words definitions are told. Those of two dialects can be compared by their names only."""
         return self.name
 
+    def roles(self):
+        """Names of the roles that the dump gives something to, which a scratch server does not have. A live() that is
+        asked for them tells all that there are."""
+        return set()
+
     def version(self):
         raise NotImplementedError
 

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: no promise of stability is made to others.
-"""What is no row in a database of PostgreSQL, as text that two servers have in common. No owners, no grants, nothing that
-belongs to an extension."""
+"""What is no row in a database of PostgreSQL, as text that two servers have in common. Nothing that
+belongs to an extension or to the server: what a drill leaves out (_postgresql_dump), such as owners and grants, is not
+asked for."""
 
 from __future__ import annotations
 
@@ -17,27 +18,49 @@ _KINDS = (
     (
         "pg_class",
         "c.oid",
-        """SELECT 'table', s.nspname || '.' || c.relname, c.relkind::text || ' ' || coalesce(string_agg(format('%s %s%s%s%s', quote_ident(a.attname),
+        """SELECT 'table', s.nspname || '.' || c.relname, c.relkind::text || c.relpersistence::text
+    || coalesce(' BY ' || pg_get_partkeydef(c.oid), '')
+    || coalesce(' OF ' || format_type(nullif(c.reloftype, 0), NULL), '')
+    || coalesce(' WITH ' || array_to_string(c.reloptions, ', '), '') || ' REPLICA ' || c.relreplident::text
+    || CASE WHEN c.relrowsecurity THEN ' SECURED' ELSE '' END
+    || CASE WHEN c.relforcerowsecurity THEN ' ALWAYS' ELSE '' END
+    || coalesce((SELECT ' FOREIGN ' || coalesce(array_to_string(o.ftoptions, ', '), '')
+      FROM pg_foreign_table o WHERE o.ftrelid = c.oid), '')
+    || ' ' || coalesce(string_agg(format('%s %s%s%s%s%s%s%s', quote_ident(a.attname),
     format_type(a.atttypid, a.atttypmod), CASE WHEN a.attnotnull THEN ' NOT NULL' END,
-    CASE WHEN a.attidentity <> '' THEN ' IDENTITY ' || a.attidentity::text WHEN a.attgenerated <> '' THEN ' GENERATED' END,
+    CASE WHEN a.attidentity <> '' THEN ' IDENTITY ' || a.attidentity::text
+      WHEN a.attgenerated <> '' THEN ' GENERATED ' || a.attgenerated::text END,
+    (SELECT ' COLLATE ' || quote_ident(l.collname) FROM pg_collation l
+      WHERE l.oid = a.attcollation AND l.collname <> 'default'),
+    ' OPTIONS ' || array_to_string(coalesce(a.attfdwoptions, a.attoptions), ', '), ' STORAGE ' || a.attstorage::text,
     ' DEFAULT ' || pg_get_expr(f.adbin, f.adrelid)), ', ' ORDER BY a.attnum), '')
   FROM pg_class c JOIN pg_namespace s ON s.oid = c.relnamespace
   LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
   LEFT JOIN pg_attrdef f ON f.adrelid = c.oid AND f.adnum = a.attnum
-  WHERE c.relkind IN ('r', 'p', 'f') AND c.relpersistence <> 't' AND {own} GROUP BY c.oid, s.nspname""",
+  WHERE c.relkind IN ('r', 'p', 'f', 'c') AND c.relpersistence <> 't' AND {own} GROUP BY c.oid, s.nspname""",
     ),
     (
         "pg_class",
         "c.oid",
         """SELECT CASE c.relkind WHEN 'v' THEN 'view' ELSE 'materialized view' END, s.nspname || '.' || c.relname,
-    pg_get_viewdef(c.oid) FROM pg_class c JOIN pg_namespace s ON s.oid = c.relnamespace
+    coalesce('WITH ' || array_to_string(c.reloptions, ', '), '') || pg_get_viewdef(c.oid) FROM pg_class c JOIN pg_namespace s ON s.oid = c.relnamespace
   WHERE c.relkind IN ('v', 'm') AND {own}""",
     ),
     (
         "pg_class",
         "x.indrelid",
         """SELECT 'index', s.nspname || '.' || c.relname, pg_get_indexdef(c.oid)
+    || CASE WHEN x.indisclustered THEN ' CLUSTERED' ELSE '' END || CASE WHEN x.indisreplident THEN ' REPLICA' ELSE '' END
   FROM pg_index x JOIN pg_class c ON c.oid = x.indexrelid JOIN pg_namespace s ON s.oid = c.relnamespace WHERE {own}""",
+    ),
+    (
+        "pg_class",
+        "c.oid",
+        """SELECT 'inheritance', s.nspname || '.' || c.relname,
+    string_agg(q.nspname || '.' || p.relname, ', ' ORDER BY h.inhseqno) || coalesce(' ' || pg_get_expr(c.relpartbound, c.oid), '')
+  FROM pg_inherits h JOIN pg_class c ON c.oid = h.inhrelid JOIN pg_namespace s ON s.oid = c.relnamespace
+  JOIN pg_class p ON p.oid = h.inhparent JOIN pg_namespace q ON q.oid = p.relnamespace
+  WHERE {own} GROUP BY c.oid, s.nspname""",
     ),
     (
         "pg_class",
@@ -62,7 +85,7 @@ _KINDS = (
     (
         "pg_class",
         "c.oid",
-        """SELECT 'policy', s.nspname || '.' || c.relname || '.' || p.polname, p.polcmd::text || coalesce(' USING '
+        """SELECT 'policy', s.nspname || '.' || c.relname || '.' || p.polname, p.polcmd::text || p.polpermissive::text || coalesce(' USING '
     || pg_get_expr(p.polqual, p.polrelid), '') || coalesce(' CHECK ' || pg_get_expr(p.polwithcheck, p.polrelid), '')
   FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid JOIN pg_namespace s ON s.oid = c.relnamespace WHERE {own}""",
     ),
@@ -70,7 +93,10 @@ _KINDS = (
         "pg_proc",
         "p.oid",
         """SELECT 'function', s.nspname || '.' || p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')',
-    CASE WHEN p.prokind IN ('f', 'p') THEN pg_get_functiondef(p.oid) ELSE p.prokind::text END
+    CASE WHEN p.prokind IN ('f', 'p') THEN pg_get_functiondef(p.oid) ELSE p.prokind::text || ' ' || coalesce((
+      SELECT concat_ws(', ', g.aggtransfn::regproc, g.aggfinalfn::regproc, g.aggcombinefn::regproc,
+        g.aggsortop::regoperator, format_type(g.aggtranstype, NULL), g.agginitval)
+      FROM pg_aggregate g WHERE g.aggfnoid = p.oid), '') END
   FROM pg_proc p JOIN pg_namespace s ON s.oid = p.pronamespace WHERE {own}""",
     ),
     (
@@ -78,8 +104,29 @@ _KINDS = (
         "t.oid",
         """SELECT 'type', s.nspname || '.' || t.typname, CASE t.typtype WHEN 'e' THEN (SELECT string_agg(e.enumlabel, ', '
     ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid) WHEN 'd' THEN format_type(t.typbasetype, t.typtypmod)
-    ELSE t.typtype::text END
+    || CASE WHEN t.typnotnull THEN ' NOT NULL' ELSE '' END || coalesce(' DEFAULT ' || t.typdefault, '')
+    ELSE t.typtype::text || ' ' || (SELECT format_type(r.rngsubtype, NULL) FROM pg_range r WHERE r.rngtypid = t.oid) END
   FROM pg_type t JOIN pg_namespace s ON s.oid = t.typnamespace WHERE t.typtype IN ('e', 'd', 'r') AND {own}""",
+    ),
+    (
+        "pg_class",
+        "c.oid",
+        """SELECT 'steps of sequence', s.nspname || '.' || c.relname, concat_ws(', ', format_type(q.seqtypid, NULL), q.seqstart,
+    q.seqincrement, q.seqmin, q.seqmax, q.seqcache, q.seqcycle,
+    (SELECT 'owned by ' || o.refobjid::regclass || ' ' || o.refobjsubid FROM pg_depend o
+      WHERE o.classid = 'pg_class'::regclass AND o.objid = c.oid AND o.deptype IN ('a', 'i') AND o.refobjsubid > 0))
+  FROM pg_sequence q JOIN pg_class c ON c.oid = q.seqrelid JOIN pg_namespace s ON s.oid = c.relnamespace WHERE {own}""",
+    ),
+    (
+        "pg_statistic_ext",
+        "x.oid",
+        """SELECT 'statistics', s.nspname || '.' || x.stxname, pg_get_statisticsobjdef(x.oid)
+  FROM pg_statistic_ext x JOIN pg_namespace s ON s.oid = x.stxnamespace WHERE {own}""",
+    ),
+    (
+        "pg_namespace",
+        "s.oid",
+        """SELECT 'schema', s.nspname, '' FROM pg_namespace s WHERE {own}""",
     ),
     (
         "pg_class",
@@ -89,6 +136,13 @@ _KINDS = (
   FROM pg_class c JOIN pg_namespace s ON s.oid = c.relnamespace WHERE c.relkind = 'S' AND {own}""",
     ),
 )
+# What PostgreSQL itself has is numbered below 16384.
+_COMMENTS = """SELECT 'comment', i.type || ' ' || i.identity, c.description
+  FROM pg_description c, LATERAL pg_identify_object(c.classoid, c.objoid, c.objsubid) i
+  WHERE c.objoid >= 16384 AND c.classoid NOT IN ('pg_extension'::regclass, 'pg_publication'::regclass,
+    'pg_subscription'::regclass, 'pg_event_trigger'::regclass, 'pg_foreign_data_wrapper'::regclass, 'pg_language'::regclass)
+  AND i.schema IS DISTINCT FROM {helpers}
+  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = c.classoid AND d.objid = c.objoid AND d.deptype = 'e')"""
 # Anybody sees which there are; their bytes only who may.
 _LARGE_OBJECTS = """SELECT 'large object', m.oid::text, CASE WHEN (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
     OR pg_has_role(m.lomowner, 'USAGE') OR EXISTS (SELECT FROM aclexplode(m.lomacl) e
@@ -102,4 +156,4 @@ def query(helpers):
         text.replace("{own}", _OWN.replace("{helpers}", helpers).replace("{catalog}", catalog).replace("{oid}", oid))
         for catalog, oid, text in _KINDS
     ]
-    return "\nUNION ALL ".join(parts + [_LARGE_OBJECTS]) + ";\n"
+    return "\nUNION ALL ".join(parts + [_COMMENTS.replace("{helpers}", helpers), _LARGE_OBJECTS]) + ";\n"

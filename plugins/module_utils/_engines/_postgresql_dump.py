@@ -6,7 +6,8 @@
 """Which statements of a PostgreSQL dump a restore runs, changes or leaves out. No I/O.
 
 A drill restores as a role that owns a scratch database and nothing else. What belongs to the server and not to the
-database (roles, grants, tablespaces, other databases), and what only a superuser may do, is left out and counted.
+database (roles, grants, tablespaces, other databases), and what only a superuser may do, is left out and counted. Of
+owners and grants it is asked, all the same, whether what they are of is there, and their roles are noted.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ from ._base import EngineError
 _NAME = r'(?:"(?:[^"]|"")+"|[^\s"\',;().]+)'
 _NAMES = r"%s(?:\s*,\s*%s)*" % (_NAME, _NAME)
 
+_GRANTS, _OWNERS = "GRANT and REVOKE", "ownership"
+
 # The first that matches decides. Patterns match a statement from its first word on; the label is for the user.
 _LEFT_OUT = [
     (label, re.compile(pattern, re.IGNORECASE | re.DOTALL))
     for label, pattern in (
-        ("GRANT and REVOKE", r"(GRANT|REVOKE|ALTER\s+DEFAULT\s+PRIVILEGES)\b"),
-        ("ownership", r"ALTER\s.*\sOWNER\s+TO\s+%s\s*;?\s*$" % _NAME),
+        (_GRANTS, r"(GRANT|REVOKE|ALTER\s+DEFAULT\s+PRIVILEGES)\b"),
+        (_OWNERS, r"ALTER\s.*\sOWNER\s+TO\s+%s\s*;?\s*$" % _NAME),
         ("roles", r"(CREATE|ALTER|DROP)\s+(ROLE|GROUP|USER(?!\s+MAPPING\b))\b"),
         ("roles", r"COMMENT\s+ON\s+ROLE\b"),
         ("roles", r"(SET|RESET)\s+((LOCAL\s+)?SESSION\s+AUTHORIZATION|((SESSION|LOCAL)\s+)?ROLE)\b"),
@@ -47,6 +50,26 @@ _LEFT_OUT = [
         ("comments on foreign data wrappers", r"(COMMENT\s+ON|ALTER|DROP)\s+FOREIGN\s+DATA\s+WRAPPER\b"),
     )
 ]
+
+# Owners and grants, as pg_dump writes them: what they are of, and the roles.
+_OF = re.compile(
+    r"(?:ALTER|(?:GRANT|REVOKE)\s[^;']*?\sON)\s+(?:(?P<relation>TABLE|VIEW|MATERIALIZED\s+VIEW|SEQUENCE|FOREIGN\s+TABLE)"
+    r"|(?P<type>TYPE|DOMAIN)|(?P<namespace>SCHEMA))\s+(?P<name>%s(?:\.%s)?)\s+(?:OWNER\s+TO|TO|FROM)\s" % (_NAME, _NAME),
+    re.IGNORECASE | re.DOTALL,
+)
+_REGISTERED = {"relation": "regclass", "type": "regtype", "namespace": "regnamespace"}
+# No such question knows the names of arguments. What the dump has made is the restoring role's own already.
+_ROUTINE = re.compile(
+    r"(ALTER\s+(?:FUNCTION|PROCEDURE|AGGREGATE)\s+%s\.%s\(.*\)\s+OWNER\s+TO)\s+%s\s*;\s*$" % (_NAME, _NAME, _NAME),
+    re.IGNORECASE | re.DOTALL,
+)
+_TO_ROLES = re.compile(
+    r"\s(?:OWNER\s+TO|TO|FROM)\s+(%s)(?:\s+WITH\s+(?:GRANT|ADMIN)\s+OPTION)?(?:\s+GRANTED\s+BY\s+%s)?\s*;\s*$"
+    % (_NAMES, _NAME),
+    re.IGNORECASE,
+)
+_FOR_ROLE = re.compile(r"ALTER\s+DEFAULT\s+PRIVILEGES\s+FOR\s+ROLE\s+(%s)\s" % _NAME, re.IGNORECASE)
+_NO_ROLES = ("public", "current_user", "session_user", "current_role")
 
 # What `pg_dump --clean` writes before everything else. The scratch database is empty.
 _CLEANING = re.compile(
@@ -77,8 +100,8 @@ _OPTION = r"\b%s\s*=\s*(?:'([^']*)'|(\w+))"
 
 # Kinds of entries in the table of contents of pg_restore --list.
 _KINDS_LEFT_OUT = {
-    "ACL": "GRANT and REVOKE",
-    "DEFAULT ACL": "GRANT and REVOKE",
+    "ACL": _GRANTS,
+    "DEFAULT ACL": _GRANTS,
     "DATABASE": "databases",
     "DATABASE PROPERTIES": "databases",
     "PUBLICATION": "publications",
@@ -132,6 +155,7 @@ class Filter:
 
     def __init__(self):
         self.left_out = Counter()
+        self.roles = set()  # owners, and those who were granted something
         self.databases = {}  # name: {"encoding", "locale"}, as CREATE DATABASE said
         self._cleaning = True
 
@@ -146,7 +170,7 @@ class Filter:
         """
         database = _DATABASE.match(statement)
         if database:
-            name = unquoted(database.group(1)).encode("latin-1").decode("utf-8", "replace")
+            name = _decoded(unquoted(database.group(1)))
             self.databases[name] = {
                 "encoding": _option("ENCODING", statement),
                 "locale": _option("LOCALE", statement) or _option("LC_COLLATE", statement),
@@ -154,13 +178,28 @@ class Filter:
         for label, pattern in _LEFT_OUT:
             if pattern.match(statement):
                 self.left_out[label] += 1
-                return None
+                return self._of_roles(statement) if label in (_GRANTS, _OWNERS) else None
         if self._cleaning and _CLEANING.match(statement):
             self.left_out["removal of what is not there"] += 1
             return None
         if not SETTING.match(statement):
             self._cleaning = False
         return self._changed(statement, helpers)
+
+    def _of_roles(self, statement):
+        """A question whether there is what belongs or is granted to a role, None where that cannot be asked."""
+        named = [match for match in (_TO_ROLES.search(statement), _FOR_ROLE.match(statement)) if match]
+        for match in named:
+            names = re.findall(_NAME, match.group(1))
+            self.roles.update(_decoded(unquoted(name)) for name in names if name.lower() not in _NO_ROLES)
+        match = _ROUTINE.match(statement)
+        if match:
+            return match.group(1) + " CURRENT_USER;\n"
+        match = _OF.match(statement) if named else None
+        if match is None or "\\" in match.group("name"):
+            return None
+        kind = next(word for kind, word in _REGISTERED.items() if match.group(kind))
+        return "SELECT %s::pg_catalog.%s;\n" % (literal(match.group("name")), kind)
 
     def _changed(self, statement, helpers):
         match = _EXTENSION.match(statement)
@@ -184,6 +223,11 @@ class Filter:
             self.left_out["roles of policies"] += 1
             return match.group(1) + "CURRENT_USER" + statement[match.end(2) :]
         return ""
+
+
+def _decoded(name):
+    """A name of a statement, whose bytes are shown as Latin-1."""
+    return name.encode("latin-1").decode("utf-8", "replace")
 
 
 def _option(name, statement):

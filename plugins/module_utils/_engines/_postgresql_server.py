@@ -308,6 +308,11 @@ class Reader:
             found.update({(key, kind, name): text for kind, name, text in rows})
         return found
 
+    def roles(self):
+        database = next(iter(self.databases.values()))
+        rows = self._login_of(database).run("SELECT rolname FROM pg_roles;\n", database, self._settings({}), "query_failed")
+        return {name for (name,) in rows}
+
     def dialect(self):
         database = next(iter(self.databases.values()))
         ((number,),) = self._login_of(database).run(

@@ -360,6 +360,9 @@ class PostgreSQL(Engine):
     def dialect(self):
         return self._reader.dialect()
 
+    def roles(self):
+        return self.filter.roles
+
     @classmethod
     def live(cls, scratch, settings, login):
         found = installations("psql", settings.get("bin_dir"))

@@ -141,6 +141,9 @@ def compare(engine, restored, live, wanted):
             # An engine whose versions all have the same words says nothing of dialects.
             same_words = not hasattr(live, "dialect") or engine.dialect() == live.dialect()
             found += _definitions(engine.definitions(), live.definitions(), several, same_words)
+            for role in sorted(engine.roles() - live.roles() if hasattr(live, "roles") else ()):
+                message = "the dump gives something to the role %s, which the live server does not have" % role
+                found.append(violation("definition_mismatch", message, role, None))
     return found, sums
 
 

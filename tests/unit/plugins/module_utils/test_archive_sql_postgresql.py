@@ -332,6 +332,17 @@ def test_damage(text, code):
     assert code in codes(text)
 
 
+RESTRICTED = samples.POSTGRESQL.replace(b"SET statement_timeout", b"\\restrict a1B2\n\nSET statement_timeout").replace(
+    b"dump complete\n--\n\n", b"dump complete\n--\n\n\\unrestrict a1B2\n"
+)
+
+
+def test_the_key_at_the_end_is_the_one_of_the_beginning():
+    assert codes(RESTRICTED) == []
+    assert codes(RESTRICTED.replace(b"unrestrict a1B2", b"unrestrict a1B3")) == ["bad_structure"]
+    assert codes(RESTRICTED.replace(b"\\unrestrict a1B2\n", b"")) == ["incomplete"]
+
+
 def test_where_the_encoding_is_wrong():
     text = samples.POSTGRESQL.replace(b"na\xc3\xafve", b"na\xefve")
     assert read(text)[1][0]["offset"] == text.index(b"\xefve")

@@ -32,11 +32,7 @@ def judged(statement, helpers=H):
 @pytest.mark.parametrize(
     "statement, label",
     [
-        ("GRANT SELECT ON TABLE public.t TO app;", "GRANT and REVOKE"),
-        ("REVOKE ALL ON SCHEMA public FROM PUBLIC;", "GRANT and REVOKE"),
         ("ALTER DEFAULT PRIVILEGES FOR ROLE x IN SCHEMA y GRANT SELECT ON TABLES TO z;", "GRANT and REVOKE"),
-        ("ALTER TABLE public.t OWNER TO app;", "ownership"),
-        ('ALTER FUNCTION public.f(a integer, b text) OWNER TO "app user";', "ownership"),
         ("alter large object 16397\n  owner to app ;", "ownership"),
         ("CREATE ROLE app;", "roles"),
         ("ALTER USER app WITH SUPERUSER;", "roles"),
@@ -67,6 +63,37 @@ def test_what_belongs_to_the_server_is_left_out_and_counted(statement, label):
     chosen = Filter()
     assert chosen.judge(statement, H) is None
     assert dict(chosen.left_out) == {label: 1}
+
+
+@pytest.mark.parametrize(
+    "statement, instead, roles",
+    [
+        ("GRANT SELECT ON TABLE public.t TO app;", "SELECT 'public.t'::pg_catalog.regclass;\n", {"app"}),
+        (
+            'GRANT SELECT("on") ON TABLE public."o\'k" TO a, "b c" WITH GRANT OPTION;',
+            "SELECT 'public.\"o''k\"'::pg_catalog.regclass;\n",
+            {"a", "b c"},
+        ),
+        ("REVOKE ALL ON SCHEMA public FROM PUBLIC;", "SELECT 'public'::pg_catalog.regnamespace;\n", set()),
+        ("ALTER TABLE public.t OWNER TO app;", "SELECT 'public.t'::pg_catalog.regclass;\n", {"app"}),
+        ("ALTER TYPE public.t OWNER TO gr\xc3\xbcn;", "SELECT 'public.t'::pg_catalog.regtype;\n", {"grün"}),
+        (
+            'ALTER FUNCTION public.f(a integer, b text) OWNER TO "app user";',
+            "ALTER FUNCTION public.f(a integer, b text) OWNER TO CURRENT_USER;\n",
+            {"app user"},
+        ),
+        ("ALTER DEFAULT PRIVILEGES FOR ROLE x IN SCHEMA y GRANT SELECT ON TABLES TO z;", None, {"x", "z"}),
+        ('GRANT ALL ON TABLE public."back\\slash" TO app;', None, {"app"}),
+        ("GRANT app TO boss;", None, {"boss"}),
+        # Its end is not seen.
+        ("GRANT SELECT ON TABLE public.t TO app, ", None, set()),
+    ],
+)
+def test_of_what_belongs_to_roles_only_the_presence_is_asked(statement, instead, roles):
+    chosen = Filter()
+    assert chosen.judge(statement, H) == instead
+    assert chosen.roles == roles
+    assert sum(chosen.left_out.values()) == 1
 
 
 @pytest.mark.parametrize(
