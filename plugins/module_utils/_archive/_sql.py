@@ -29,6 +29,9 @@ _LONGEST_LEAD = 4 << 20
 # With more backslashes than one in so many bytes, it is quicker to look for the pairs that matter.
 _DENSE = 60
 _SMALLEST_WINDOW = 1 << 10
+SPACE = re.compile(rb"[ \t\r\n\f\v]+")
+WORD = re.compile(rb"[A-Za-z_]+")
+_WORDS = re.compile(rb"(?:[A-Za-z_]+[ \t\r\n]*)*")
 _MORE_ROWS = re.compile(rb"[ \t\r\n]*,[ \t\r\n]*\(")
 _NEXT_STATEMENT = re.compile(rb"[ \t]*;[ \t\r\n]*")
 _AFTER_ROWS = re.compile(rb"[ \t\r\n]*(?:;|(?:ON|AS|RETURNING)\b|--|#|/\*|\Z)", re.I)
@@ -52,6 +55,13 @@ def shown(data, limit=60):
     return text if len(text) <= limit else text[:limit] + "..."
 
 
+def first_words(text):
+    """The beginning of a statement without comments: single spaces, first words upper case."""
+    text = text[:4096]
+    words = _WORDS.match(text).group()
+    return b" ".join(words.upper().split()) + (b" " if words[-1:].isspace() else b"") + text[len(words) :]
+
+
 class Lexer:
     """Statements of a text, piece by piece; a subclass knows the dialect.
 
@@ -68,6 +78,10 @@ class Lexer:
     # Outside of strings, after all strings were taken away: what the quick way does not know.
     doubtful = re.compile(rb"--")
     escapes = False
+    # So many bytes tell whether a comment begins.
+    comment_ahead = 2
+    # Whose reading has to be certain.
+    readers = "clients"
 
     def __init__(self, stream, complain=None):
         self._stream, self._complain = stream, complain
@@ -81,10 +95,48 @@ class Lexer:
         self.widths = {}
 
     def __iter__(self):
-        return self._run()
+        self._ahead(3)
+        if self._buffer.startswith(b"\xef\xbb\xbf"):
+            self._at = 3
+        while True:
+            self._begin()
+            more = self._skip_lead()
+            self.lead = self._at - self._start
+            if not more:
+                if self.lead:
+                    yield self._finish("rest")
+                return
+            if self._client_line():
+                yield self._finish("meta")
+                continue
+            yield from self._statement()
+            data = False
+            if self._whole:
+                begin = self._start + self.lead
+                data = self._judge(self._buffer[begin : self._at], self._offset(begin))
+            yield self._finish("sql")
+            if data:
+                yield from self._data()
 
-    def _run(self):
+    def _skip_comment(self):
+        """Pass a comment that begins here; False where none does."""
         raise NotImplementedError
+
+    def _client_line(self):
+        """Pass a line that is a command of the client; False where a statement begins."""
+        raise NotImplementedError
+
+    def _statement(self):
+        """To behind the end of the statement that begins here; yields pieces of a very long one."""
+        raise NotImplementedError
+
+    def _judge(self, piece, offset):
+        """Look at a whole statement, and what it does to the reading of those after it. True where data follow it."""
+        raise NotImplementedError
+
+    def _data(self):
+        """Pieces of the data that follow a statement."""
+        return ()
 
     def _row(self):
         """From the bracket that opens a row to behind the one that closes it; yields pieces of a very long one. Returns
@@ -167,6 +219,62 @@ class Lexer:
     def _check_lead(self):
         if self._at - self._start > _LONGEST_LEAD:
             self._lose("unsupported", "a comment of more than %d bytes" % _LONGEST_LEAD, self._offset(self._start))
+
+    def _skip_lead(self):
+        """Pass white space and comments; False at the end of the text."""
+        while True:
+            space = SPACE.match(self._buffer, self._at)
+            if space:
+                self._at = space.end()
+            self._check_lead()
+            if len(self._buffer) - self._at < self.comment_ahead and self._more():
+                continue
+            if self._at >= len(self._buffer):
+                return False
+            if not self._skip_comment() and not space:
+                return True
+
+    def _to_line_end(self):
+        """Behind the end of this line; False where the text ends first."""
+        while True:
+            end = self._buffer.find(b"\n", self._at)
+            if end >= 0:
+                self._at = end + 1
+                return True
+            self._at = len(self._buffer)
+            self._check_lead()
+            if not self._more():
+                return False
+
+    def _read_on(self, token, limit):
+        """Read more where a token is cut by the end of the window, or none is in it; yields a piece where too much
+        waits."""
+        self._at = token.start() if token else self._word_start(limit)
+        if self._at - self._start > LONGEST + MARGIN:
+            yield self._piece(self._at - MARGIN)
+        self._more()
+
+    def _word_start(self, limit):
+        """Where to go on searching so that nothing is cut."""
+        return max(self._at, limit)
+
+    def _lose_open(self, begin):
+        self._at = len(self._buffer)
+        message = "a statement is open at the end: %s" % shown(self._buffer[self._start + self.lead :])
+        self._lose("open_statement", message, begin)
+
+    def _client_inside(self, start):
+        message = "a client's command inside of a statement: %s" % shown(self._buffer[start:])
+        self._wrong("unsafe_statement", message, self._offset(start))
+
+    def _unsure(self, at):
+        around = shown(self._buffer[max(at - 10, 0) : at + 20], 30)
+        message = "it is not certain how %s read %s" % (self.readers, around)
+        self._lose("unsafe_statement", message, self._offset(at))
+
+    def pending(self):
+        """The beginning of what was not handed out when reading became impossible."""
+        return self._buffer[self._start : self._start + (1 << 16)]
 
     # Rows of INSERT statements
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import re
 
-from ._sql import LONGEST, MARGIN, TOOL_MESSAGE, Encoding, Lexer, shown
+from ._sql import LONGEST, MARGIN, SPACE, TOOL_MESSAGE, WORD, Encoding, Lexer, first_words, shown
 from ._stream import Damaged
 
 FORMAT = "mysqldump"
@@ -27,7 +27,6 @@ END_MARK = "-- Dump completed"
 _NAME = rb'(?:`(?:[^`]|``)+`|"(?:[^"]|"")+"|[A-Za-z0-9_$\x80-\xff]+)'
 _QUALIFIED = _NAME + rb"(?:\." + _NAME + rb")?"
 _PART = re.compile(_NAME)
-_SPACE = re.compile(rb"[ \t\r\n\f\v]+")
 _SPACES = b" \t\r\n\f\v"
 _SANDBOX = re.compile(rb"/\*M?!999999\\- enable the sandbox mode \*/")
 _CONDITION = re.compile(rb"/\*M?!([0-9]{0,6})")
@@ -55,7 +54,6 @@ _MODE = re.compile(
 )
 _ANSI = re.compile(rb"\b(?:ANSI_QUOTES|ANSI|ORACLE|MSSQL|DB2|MAXDB|POSTGRESQL)\b", re.I)
 _NAMES = re.compile(rb"\bNAMES[ \t]+'?([A-Za-z0-9_]+)", re.I)
-_WORD = re.compile(rb"[A-Za-z_]+")
 _STARTS = (
     b"ALTER ANALYZE BEGIN BINLOG CACHE CALL CHANGE CHECK CHECKSUM COMMIT CREATE DEALLOCATE DELETE DESCRIBE DO DROP"
     b" END EXECUTE EXPLAIN"
@@ -185,7 +183,7 @@ def column_types(text):
 def _lead(text):
     at = 0
     while True:
-        space = _SPACE.match(text, at)
+        space = SPACE.match(text, at)
         sandbox = _SANDBOX.match(text, space.end() if space else at)
         at = sandbox.end() if sandbox else space.end() if space else at
         if text.startswith(b"#", at) or (
@@ -220,9 +218,7 @@ def bare(statement, escapes=True, keep=("string", "name")):
 def command(piece):
     """The beginning of a statement, for looking at its first words: comments opened or gone, single spaces, first words
     upper case."""
-    text = bare(piece[: 1 << 16])[:4096]
-    words = re.match(rb"(?:[A-Za-z_]+[ \t\r\n]*)*", text).group()
-    return b" ".join(words.upper().split()) + (b" " if words[-1:].isspace() else b"") + text[len(words) :]
+    return first_words(bare(piece[: 1 << 16]))
 
 
 def unsafe(piece, escapes=True):
@@ -245,6 +241,8 @@ class Statements(Lexer):
 
     kept = b"\n'(),;\"\\*`#"
     escapes = True
+    comment_ahead = 64
+    readers = "client and server"
 
     def __init__(self, stream, complain=None):
         super().__init__(stream, complain)
@@ -268,50 +266,17 @@ class Statements(Lexer):
         parts = unquoted(name, self.codec)
         return (parts[0], parts[1]) if len(parts) > 1 else (self.database, parts[0])
 
-    def _run(self):
-        self._ahead(3)
-        if self._buffer.startswith(b"\xef\xbb\xbf"):
-            self._at = 3
-        while True:
-            self._begin()
-            if not self._skip_lead():
-                if self._at > self._start:
-                    self.lead = self._at - self._start
-                    yield self._finish("rest")
-                return
-            self.lead = self._at - self._start
-            if self._buffer[self._at : self._at + 10].lower() in (b"delimiter ", b"delimiter\t"):
-                self._delimiter_line()
-                yield self._finish("meta")
-                continue
-            self._client_word()
-            begin = self._at - self._start
-            yield from self._statement()
-            if self._whole:
-                self._judge(self._buffer[self._start + begin : self._at], self._offset(self._start + begin))
-            yield self._finish("sql")
-
-    def _skip_lead(self):
-        """Pass white space and comments; False at the end of the text."""
-        while True:
-            space = _SPACE.match(self._buffer, self._at)
-            if space:
-                self._at = space.end()
-            self._check_lead()
-            if len(self._buffer) - self._at < 64 and self._more():
-                continue
-            if self._at >= len(self._buffer):
-                return False
-            sandbox = _SANDBOX.match(self._buffer, self._at)
-            if sandbox:
-                self._at = sandbox.end()
-            elif self._buffer.startswith(b"#", self._at) or self._is_comment(self._at):
-                if not self._to_line_end():
-                    return False
-            elif self._buffer.startswith(b"/*", self._at) and not _CONDITION.match(self._buffer, self._at):
-                self._comment(self._at)
-            elif not space:
-                return True
+    def _skip_comment(self):
+        sandbox = _SANDBOX.match(self._buffer, self._at)
+        if sandbox:
+            self._at = sandbox.end()
+        elif self._buffer.startswith(b"#", self._at) or self._is_comment(self._at):
+            self._to_line_end()
+        elif self._buffer.startswith(b"/*", self._at) and not _CONDITION.match(self._buffer, self._at):
+            self._comment(self._at)
+        else:
+            return False
+        return True
 
     def _is_comment(self, at):
         """Whether two dashes begin a comment here."""
@@ -321,17 +286,6 @@ class Statements(Lexer):
         if after and after not in _SPACES and after < b"\x20":
             self._unsure(at)
         return not after or after in _SPACES
-
-    def _to_line_end(self):
-        while True:
-            end = self._buffer.find(b"\n", self._at)
-            if end >= 0:
-                self._at = end + 1
-                return True
-            self._at = len(self._buffer)
-            self._check_lead()
-            if not self._more():
-                return False
 
     def _comment(self, start):
         opened, self._at = self._offset(start), start + 2
@@ -345,27 +299,21 @@ class Statements(Lexer):
             if not self._more():
                 self._lose("open_statement", "a comment is open at the end", opened)
 
-    def _delimiter_line(self):
-        self._ahead(_LINE_LIMIT)
-        line = _DELIMITER.match(self._buffer, self._at)
-        if not line:
-            self._unsure(self._at)
-        self._delimit(line.group(1))
-        self._at = line.end()
-
-    def _client_word(self):
-        word = _WORD.match(self._buffer, self._at)
+    def _client_line(self):
+        if self._buffer[self._at : self._at + 10].lower() in (b"delimiter ", b"delimiter\t"):
+            self._ahead(_LINE_LIMIT)
+            line = _DELIMITER.match(self._buffer, self._at)
+            if not line:
+                self._unsure(self._at)
+            self._delimit(line.group(1))
+            self._at = line.end()
+            return True
+        word = WORD.match(self._buffer, self._at)
         if word and word.group().upper() in _CLIENT:
             line = self._buffer[self._at : self._at + MARGIN].split(b"\n")[0]
             # A tool's message can begin with such a word, too: judged by whoever reads.
             self._wrong("unsafe_statement", "the client's command %s" % shown(line), self._offset(self._at))
-
-    def _unsure(self, at):
-        self._lose(
-            "unsafe_statement",
-            "it is not certain how client and server read %s" % shown(self._buffer[max(at - 10, 0) : at + 20], 30),
-            self._offset(at),
-        )
+        return False
 
     # One statement
 
@@ -391,18 +339,10 @@ class Statements(Lexer):
             token = self._token.search(self._buffer, self._at)
             limit = len(self._buffer) - MARGIN
             if (token is None or token.end() > limit) and not self._ended:
-                self._at = max(self._at, limit) if token is None else token.start()
-                if self._at - self._start > LONGEST + MARGIN:
-                    yield self._piece(self._at - MARGIN)
-                self._more()
+                yield from self._read_on(token, limit)
                 continue
             if token is None:
-                self._at = len(self._buffer)
-                self._lose(
-                    "open_statement",
-                    "a statement is open at the end: %s" % shown(self._buffer[self._start + self.lead :]),
-                    begin,
-                )
+                self._lose_open(begin)
             text, start = token.group(), token.start()
             self._at = token.end()
             if text == self.delimiter:
@@ -428,11 +368,7 @@ class Statements(Lexer):
                 shadow = False
             elif text == b"\\":
                 if not self._buffer.startswith(b"N", self._at):
-                    self._wrong(
-                        "unsafe_statement",
-                        "a client's command inside of a statement: %s" % shown(self._buffer[start:]),
-                        self._offset(start),
-                    )
+                    self._client_inside(start)
             elif text != b"--":
                 self._unsure(start)
 
@@ -474,11 +410,9 @@ class Statements(Lexer):
         depth = values = 0
         while True:
             token = _ROW_TOKEN.search(self._buffer, self._at)
-            if (token is None or token.end() > len(self._buffer) - MARGIN) and not self._ended:
-                self._at = max(self._at, len(self._buffer) - MARGIN) if token is None else token.start()
-                if self._at - self._start > LONGEST + MARGIN:
-                    yield self._piece(self._at - MARGIN)
-                self._more()
+            limit = len(self._buffer) - MARGIN
+            if (token is None or token.end() > limit) and not self._ended:
+                yield from self._read_on(token, limit)
                 continue
             if token is None:
                 return None
@@ -508,8 +442,6 @@ class Statements(Lexer):
                 self._to_line_end()
             elif text == b"/*":
                 self._comment(start)
-
-    # What a statement does to the reading of those after it
 
     def _judge(self, piece, offset):
         if self.table is None or _REACHES.search(piece[-4096:]):
@@ -555,10 +487,6 @@ class Statements(Lexer):
             types = column_types(text)
             if types and b"INVISIBLE" not in text.upper():
                 self.widths[self._key(self.named(table.group(2)))] = len(types)
-
-    def pending(self):
-        """The beginning of what was not handed out when reading became impossible."""
-        return self._buffer[self._start : self._start + (1 << 16)]
 
 
 def statements(stream):
@@ -715,7 +643,7 @@ class _Reader:
 
     def _statement(self, text, offset):
         opened = text if text[:1].isalpha() else bare(text, self._items.escapes)
-        word = _WORD.match(opened)
+        word = WORD.match(opened)
         word = word.group().upper() if word else opened[:1]
         if word not in _STARTS and word not in (b"(", self._items.delimiter[:1]):
             self._no_statement(text, opened, word, offset)
@@ -880,5 +808,5 @@ def matches(head, name):
         return False
     if _ANY_MARK.search(head) or _TYPICAL.search(head):
         return True
-    first = _WORD.match(head, _lead(head))
+    first = WORD.match(head, _lead(head))
     return bool(first) and first.group().upper() in _STARTS and bool(re.search(r"mysql|maria", name, re.I))

@@ -19,7 +19,19 @@ from __future__ import annotations
 import codecs
 import re
 
-from ._sql import BLOCK, LONGEST, MARGIN, TOOL_MESSAGE, Encoding, Lexer, dropping_all_but, shown
+from ._sql import (
+    BLOCK,
+    LONGEST,
+    MARGIN,
+    SPACE,
+    TOOL_MESSAGE,
+    WORD,
+    Encoding,
+    Lexer,
+    dropping_all_but,
+    first_words,
+    shown,
+)
 from ._stream import Damaged
 
 FORMAT = "pg_dump-plain"
@@ -30,7 +42,6 @@ _NAME = rb'(?:"(?:[^"\0]|"")+"|[A-Za-z_\x80-\xff][A-Za-z0-9_$\x80-\xff]*)'
 _QUALIFIED = _NAME + rb"(?:\." + _NAME + rb")?"
 _COLUMNS = rb"\([ \t\r\n]*(" + _NAME + rb"(?:[ \t\r\n]*,[ \t\r\n]*" + _NAME + rb")*)?[ \t\r\n]*\)"
 _PART = re.compile(_NAME)
-_SPACE = re.compile(rb"[ \t\r\n\f\v]+")
 _IDENTIFIER_BEFORE = re.compile(rb"[A-Za-z0-9_$\x80-\xff]*\Z")
 _DOLLAR = re.compile(rb"\$(?:[A-Za-z_\x80-\xff][A-Za-z0-9_\x80-\xff]*)?\$")
 _DOLLAR_OPEN = re.compile(rb"\$(?:[A-Za-z_\x80-\xff][A-Za-z0-9_\x80-\xff]*)?\Z")
@@ -105,7 +116,6 @@ _STARTS = (
     b" RELEASE RESET REVOKE ROLLBACK SAVEPOINT SECURITY SELECT SET SHOW START TABLE TRUNCATE UNLISTEN UPDATE VACUUM"
     b" VALUES WITH"
 ).split()
-_WORD = re.compile(rb"[A-Za-z_]+")
 _RUNS = re.compile(
     rb"(SELECT|INSERT|UPDATE|DELETE|WITH|VALUES|DO|CALL|EXPLAIN|MERGE|EXECUTE|PREPARE|DECLARE|TABLE)\b", re.I
 )
@@ -250,15 +260,13 @@ def bare(statement):
 def command(piece):
     """The beginning of a statement, for looking at its first words: no comments, single spaces, first words upper
     case."""
-    text = bare(piece[: 1 << 16])[:4096]
-    words = re.match(rb"(?:[A-Za-z_]+[ \t\r\n]*)*", text).group()
-    return b" ".join(words.upper().split()) + (b" " if words[-1:].isspace() else b"") + text[len(words) :]
+    return first_words(bare(piece[: 1 << 16]))
 
 
 def _lead(text):
     at = 0
     while True:
-        space = _SPACE.match(text, at)
+        space = SPACE.match(text, at)
         if space:
             at = space.end()
         if text.startswith(b"--", at):
@@ -319,7 +327,7 @@ def unsafe(piece):
     """Why a statement must not be run, None where nothing speaks against it: programs, files of the server, other
     servers."""
     text = bare(piece)
-    word = _WORD.match(text)
+    word = WORD.match(text)
     if word is None:
         return None
     word = word.group().upper()
@@ -401,66 +409,18 @@ class Statements(Lexer):
         parts = unquoted(name, codec_of(self.encoding))
         return tuple(parts) if len(parts) > 1 else (self.schema, parts[0])
 
-    def _run(self):
-        if self._ahead(3) is None and self._buffer.startswith(b"\xef\xbb\xbf"):
-            self._at = 3
-        while True:
-            self._begin()
-            if not self._skip_lead():
-                if self._at > self._start:
-                    self.lead = self._at - self._start
-                    yield self._finish("rest")
-                return
-            self.lead = self._at - self._start
-            if self._buffer.startswith(b"\\", self._at):
-                self._meta()
-                yield self._finish("meta")
-                continue
-            begin = self._at - self._start
-            yield from self._statement()
-            if self._whole:
-                piece = self._buffer[self._start + begin : self._at]
-                data = self._judge(piece, self._offset(self._start + begin))
-                yield self._finish("sql")
-                if data:
-                    yield from self._copy()
-            else:
-                yield self._finish("sql")
-
-    def _skip_lead(self):
-        """Pass white space and comments; False at the end of the text."""
-        while True:
-            space = _SPACE.match(self._buffer, self._at)
-            if space:
-                self._at = space.end()
-            self._check_lead()
-            if len(self._buffer) - self._at < 2 and self._more():
-                continue
-            if self._at >= len(self._buffer):
-                return False
-            if self._buffer.startswith(b"--", self._at):
-                if not self._to_line_end():
-                    return False
-            elif self._buffer.startswith(b"/*", self._at):
-                begin = self._offset(self._at)
-                depth, self._at = 1, self._at + 2
-                while depth:
-                    depth = self._comment_step(depth, begin)
-                    self._check_lead()
-            elif not space:
-                return True
-
-    def _to_line_end(self):
-        """Behind the end of this line; False where the text ends first."""
-        while True:
-            end = self._buffer.find(b"\n", self._at)
-            if end >= 0:
-                self._at = end + 1
-                return True
-            self._at = len(self._buffer)
-            self._check_lead()
-            if not self._more():
-                return False
+    def _skip_comment(self):
+        if self._buffer.startswith(b"--", self._at):
+            self._to_line_end()
+        elif self._buffer.startswith(b"/*", self._at):
+            begin = self._offset(self._at)
+            depth, self._at = 1, self._at + 2
+            while depth:
+                depth = self._comment_step(depth, begin)
+                self._check_lead()
+        else:
+            return False
+        return True
 
     def _comment_step(self, depth, begin):
         border = _COMMENT_BORDER.search(self._buffer, self._at)
@@ -472,7 +432,9 @@ class Statements(Lexer):
             self._lose("open_statement", "a comment is open at the end", begin)
         return depth
 
-    def _meta(self):
+    def _client_line(self):
+        if not self._buffer.startswith(b"\\", self._at):
+            return False
         self._ahead(_META_END)
         begin = self._at
         end = self._buffer.find(b"\n", begin)
@@ -487,11 +449,11 @@ class Statements(Lexer):
             self.encoding = "SQL_ASCII"
         elif not _RESTRICT.fullmatch(line):
             self._wrong("unsafe_statement", "the client's command %s" % shown(line), self._offset(begin))
+        return True
 
     # One statement
 
     def _statement(self):
-        """To behind the end of the statement that begins here; yields pieces of a very long one."""
         if self._buffer[self._at : self._at + 7].upper() == b"INSERT ":
             self._ahead(MARGIN * 16)
             insert = _INSERT.match(self._buffer, self._at)
@@ -514,21 +476,10 @@ class Statements(Lexer):
             token = pattern.search(self._buffer, self._at)
             limit = len(self._buffer) - MARGIN
             if (token is None or token.end() > limit) and not self._ended:
-                if token is None:
-                    self._at = max(self._at, self._word_start(limit))
-                else:
-                    self._at = token.start()
-                if self._at - self._start > LONGEST + MARGIN:
-                    yield self._piece(self._at - MARGIN)
-                self._more()
+                yield from self._read_on(token, limit)
                 continue
             if token is None:
-                self._at = len(self._buffer)
-                self._lose(
-                    "open_statement",
-                    "a statement is open at the end: %s" % shown(self._buffer[self._start + self.lead :]),
-                    begin,
-                )
+                self._lose_open(begin)
             text, start = token.group(), token.start()
             self._at = token.end()
             if text == b"'":
@@ -554,11 +505,7 @@ class Statements(Lexer):
                     if self._at - self._start > LONGEST:
                         yield self._piece()
             elif text == b"\\":
-                self._wrong(
-                    "unsafe_statement",
-                    "a client's command inside of a statement: %s" % shown(self._buffer[start:]),
-                    self._offset(start),
-                )
+                self._client_inside(start)
             else:
                 word = text.lower()
                 if (
@@ -584,7 +531,6 @@ class Statements(Lexer):
                     pattern = _TOKEN
 
     def _word_start(self, limit):
-        """Where to go on searching so that no word is cut."""
         if limit <= self._at:
             return self._at
         run = _IDENTIFIER_BEFORE.search(self._buffer, max(self._at, limit - MARGIN), limit)
@@ -619,20 +565,13 @@ class Statements(Lexer):
         if prefixed:
             # A string of this kind would go on after a line break, which nobody writes.
             while True:
-                space = _SPACE.match(self._buffer, self._at)
+                space = SPACE.match(self._buffer, self._at)
                 end = space.end() if space else self._at
                 if end < len(self._buffer) - 1 or not self._more():
                     break
             follows = self._buffer[end : end + 2]
             if follows[:1] == b"'" or (space and follows == b"--"):
                 self._unsure(start)
-
-    def _unsure(self, start):
-        self._lose(
-            "unsafe_statement",
-            "it is not certain how clients read %s" % shown(self._buffer[max(start - 10, 0) : start + 20], 30),
-            self._offset(start),
-        )
 
     def _quoted(self, quote, start, what):
         """To behind the closing quote. Doubled ones close and open again, which comes to the same."""
@@ -695,14 +634,9 @@ class Statements(Lexer):
         depth = values = 0
         while True:
             token = _ROW_TOKEN.search(self._buffer, self._at)
-            if (token is None or token.end() > len(self._buffer) - MARGIN) and not self._ended:
-                if token is None:
-                    self._at = max(self._at, self._word_start(len(self._buffer) - MARGIN))
-                else:
-                    self._at = token.start()
-                if self._at - self._start > LONGEST + MARGIN:
-                    yield self._piece(self._at - MARGIN)
-                self._more()
+            limit = len(self._buffer) - MARGIN
+            if (token is None or token.end() > limit) and not self._ended:
+                yield from self._read_on(token, limit)
                 continue
             if token is None:
                 return None
@@ -732,10 +666,7 @@ class Statements(Lexer):
                 while nesting:
                     nesting = self._comment_step(nesting, opened)
 
-    # What a statement does to the reading of those after it
-
     def _judge(self, piece, offset):
-        """Look at a whole statement; True where COPY data follows it."""
         if self.table is None:
             default = _INSERT_DEFAULT.match(piece)
             if default:
@@ -743,12 +674,12 @@ class Statements(Lexer):
         why = unsafe(piece)
         if why:
             self._wrong("unsafe_statement", why, offset)
-        word = _WORD.match(piece)
+        word = WORD.match(piece)
         word = word.group().upper() if word else b""
         if word in (b"SET", b"RESET", b"DISCARD", b"ALTER"):
             self._setting(word, piece, offset)
         elif word == b"COPY" or (
-            not word and _WORD.match(bare(piece)) and _WORD.match(bare(piece)).group().upper() == b"COPY"
+            not word and WORD.match(bare(piece)) and WORD.match(bare(piece)).group().upper() == b"COPY"
         ):
             return self._copy_begins(piece, offset)
         return False
@@ -811,7 +742,7 @@ class Statements(Lexer):
             )
         return True
 
-    def _copy(self):
+    def _data(self):
         r"""The data of a COPY up to the line \. and with it."""
         opened = self._offset(self._at)
         at_line_start, self.copy_ends = True, False
@@ -858,10 +789,6 @@ class Statements(Lexer):
         """Where the next line begins that may be the last, -1 where none does."""
         found = self._buffer.find(b"\n\\.", at)
         return found + 1 if found >= 0 else -1
-
-    def pending(self):
-        """The beginning of what was not handed out when reading became impossible."""
-        return self._buffer[self._start : self._start + (1 << 16)]
 
 
 def statements(stream):
@@ -1125,7 +1052,7 @@ class _Reader:
     # Statements
 
     def _statement(self, text, offset):
-        word = _WORD.match(text)
+        word = WORD.match(text)
         word = word.group().upper() if word else text[:1]
         if word not in _STARTS and word != b"(":
             if text[:1] in (b"-", b"/"):
@@ -1312,7 +1239,7 @@ def matches(head, name):
         return False
     if _TYPICAL.search(head):
         return True
-    first = _WORD.match(head, _lead(head))
+    first = WORD.match(head, _lead(head))
     if not first or first.group().upper() not in _STARTS:
         return False
     return name.lower().endswith(".sql") or bool(re.search(r"postgres|pgsql|pg_dump", name, re.I))
