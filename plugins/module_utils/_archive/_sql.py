@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: no promise of stability is made to others.
-"""What the readers of SQL text share: a window on the stream, rows of INSERT statements, and marks left by failed
-tools.
+"""What the readers of SQL text share: a window on the stream, the way from statement to statement, rows of INSERT
+statements, marks left by failed tools, and the judgement of a dump.
 
 A dump is read at the speed of the C functions of ``bytes``: rows are counted by taking away every byte that says
 nothing about structure and comparing what is left with what so many rows would leave. Where that does not come out
@@ -36,7 +36,7 @@ _MORE_ROWS = re.compile(rb"[ \t\r\n]*,[ \t\r\n]*\(")
 _NEXT_STATEMENT = re.compile(rb"[ \t]*;[ \t\r\n]*")
 _AFTER_ROWS = re.compile(rb"[ \t\r\n]*(?:;|(?:ON|AS|RETURNING)\b|--|#|/\*|\Z)", re.I)
 # Lines that a tool writes to its other output when it fails, and that found their way into the dump.
-TOOL_MESSAGE = re.compile(
+_TOOL_MESSAGE = re.compile(
     rb"[ \t\r\n]*((?:[^\s:]*/)?(?:pg_dump(?:all)?|pg_restore|psql|mysqldump|mysqlpump|mysql|mariadb-dump"
     rb"|mariadb)(?:\.exe)?: .*"
     rb"|(?:ERROR|FATAL|PANIC)(?::  ?| \d|  ).*|Killed\b.*|Terminated\b.*|Segmentation fault.*|Got error: .*|Error: .*"
@@ -110,13 +110,13 @@ class Lexer:
                 yield self._finish("meta")
                 continue
             yield from self._statement()
-            data = False
+            more = False
             if self._whole:
                 begin = self._start + self.lead
-                data = self._judge(self._buffer[begin : self._at], self._offset(begin))
+                more = self._judge(self._buffer[begin : self._at], self._offset(begin))
             yield self._finish("sql")
-            if data:
-                yield from self._data()
+            if more:
+                yield from self._appendix()
 
     def _skip_comment(self):
         """Pass a comment that begins here; False where none does."""
@@ -131,11 +131,12 @@ class Lexer:
         raise NotImplementedError
 
     def _judge(self, piece, offset):
-        """Look at a whole statement, and what it does to the reading of those after it. True where data follow it."""
+        """Look at a whole statement, and what it does to the reading of those after it. True where it has an
+        appendix."""
         raise NotImplementedError
 
-    def _data(self):
-        """Pieces of the data that follow a statement."""
+    def _appendix(self):
+        """Pieces of what follows a statement and is none."""
         return ()
 
     def _row(self):
@@ -415,6 +416,97 @@ def _without_escapes(rows):
 
 def _label(table):
     return table if isinstance(table, str) else ".".join(part for part in table if part)
+
+
+class Reader:
+    """Reads one dump and fills its member; a subclass knows the dialect."""
+
+    def __init__(self, lexer, stream, member, report):
+        self._stream, self._member, self._report = stream, member, report
+        self._items = lexer(stream, self._complain)
+        self._encoding = Encoding()
+        self._created, self._odd_rows, self._told = {}, {}, set()
+        self._statements = self._unknown = self._starts = 0
+        self._end_offset = None
+
+    def _take(self, kind, piece, offset):
+        """Look at a piece."""
+        raise NotImplementedError
+
+    def _count(self):
+        """Add the rows of the last piece to those of their table."""
+        raise NotImplementedError
+
+    def _fill(self):
+        """Put into the member what is known, whether or not the dump was read to its end."""
+        raise NotImplementedError
+
+    def _conclude(self):
+        """Judge what was read."""
+        raise NotImplementedError
+
+    def run(self):
+        try:
+            for kind, piece, offset in self._items:
+                self._take(kind, piece, offset)
+        except Damaged as error:
+            if not self._items.lost:
+                raise
+            self._lost(error)
+            self._stream.drain()
+        finally:
+            for message, offset, number in self._odd_rows.values():
+                self._wrong("wrong_rows", message if number == 1 else "%s, and %d more" % (message, number - 1), offset)
+            self._fill()
+        if not self._statements and not self._strict():
+            empty = not self._stream.offset
+            self._wrong("empty" if empty else "unknown_format", "nothing in it" if empty else "no statement in it")
+            return
+        if not self._strict() and self._unknown and self._unknown * 2 >= self._statements:
+            self._wrong("unknown_format", "no text of SQL that could be understood")
+        self._conclude()
+
+    def _strict(self):
+        """Whether it says that a tool made it: then it has to be as that tool writes."""
+        return self._starts > 0
+
+    def _wrong(self, code, message, offset=None, once=None):
+        if once is None or once not in self._told:
+            self._told.add(once)
+            self._report.problem(code, message, self._member.name, offset)
+
+    def _complain(self, code, message, offset):
+        if code == "wrong_rows":
+            self._odd_rows.setdefault(self._items.table, [message, offset, 0])[2] += 1
+        else:
+            self._wrong(code, message, offset)
+
+    def _tool_message(self, text, offset):
+        """Whether this is what a tool says that fails; if so, it is told."""
+        message = _TOOL_MESSAGE.match(text)
+        if message:
+            self._wrong("tool_message", "text of a tool that failed: %s" % shown(message.group(1), 120), offset)
+        return bool(message)
+
+    def _lost(self, error):
+        if self._items.table:
+            self._count()
+        for line in self._items.pending().split(b"\n"):
+            if self._tool_message(line, error.offset):
+                break
+        self._wrong(error.code, error.message, error.offset)
+
+    def _behind_the_end(self, text, offset):
+        if not self._tool_message(text, offset) and "duplicate" not in self._told:
+            message = "something follows the end of the dump: %s" % shown(text)
+            self._wrong("trailing_garbage", message, offset, "trailing_garbage")
+
+    def _check_created(self, also=()):
+        """Rows go into tables that are made before, unless the dump makes none. ``also``: made in another way."""
+        databases = {database for database, _name in self._created}
+        for key in self._member.tables:
+            if self._strict() and key[0] in databases and key not in self._created and key not in also:
+                self._wrong("bad_structure", "rows for a table that is not created: %s" % key[1])
 
 
 class Encoding:

@@ -18,8 +18,7 @@ from __future__ import annotations
 
 import re
 
-from ._sql import LONGEST, MARGIN, SPACE, TOOL_MESSAGE, WORD, Encoding, Lexer, first_words, shown
-from ._stream import Damaged
+from ._sql import LONGEST, MARGIN, SPACE, WORD, Encoding, Lexer, Reader, first_words, shown
 
 FORMAT = "mysqldump"
 END_MARK = "-- Dump completed"
@@ -494,57 +493,23 @@ def statements(stream):
     return Statements(stream)
 
 
-class _Reader:
-    """Reads one dump and fills its member."""
+class _Reader(Reader):
+    """Reads a dump of MySQL or MariaDB."""
 
     def __init__(self, stream, member, report):
-        self._stream, self._member, self._report = stream, member, report
-        self._items = Statements(stream, self._complain)
-        self._encoding, self._names = Encoding(), None
-        self._lists = {name: set() for name in set(_LISTS.values()) | {"views"}}
-        self._created, self._text, self._views = {}, set(), set()
-        self._odd_rows = {}
-        self._announced, self._placeholders = {}, {}
-        self._statements = self._unknown = self._starts = 0
-        self._opened = self._closed = False
-        self._end_offset = self._locked = None
-        self._cut = False
-        self._told = set()
-
-    def _wrong(self, code, message, offset=None, once=None):
-        if once is None or once not in self._told:
-            self._told.add(once)
-            self._report.problem(code, message, self._member.name, offset)
-
-    def _complain(self, code, message, offset):
-        if code == "wrong_rows":
-            self._odd_rows.setdefault(self._items.table, [message, offset, 0])[2] += 1
-        else:
-            self._wrong(code, message, offset)
-
-    def run(self):
-        member, items = self._member, self._items
+        super().__init__(Statements, stream, member, report)
         member.format, member.engine = FORMAT, "mysql"
-        try:
-            for kind, piece, offset in items:
-                self._take(kind, piece, offset)
-        except Damaged as error:
-            if not items.lost:
-                raise
-            self._lost(error)
-            self._stream.drain()
-        finally:
-            self._fill()
-        self._conclude()
+        # The encoding of the client, None where it cannot be judged.
+        self._names = None
+        self._lists = {name: set() for name in set(_LISTS.values()) | {"views"}}
+        self._text, self._views = set(), set()
+        self._announced, self._placeholders = {}, {}
+        self._opened = self._closed = self._cut = False
+        self._locked = None
 
-    def _lost(self, error):
-        if self._items.table:
-            database, name = self._items._key(self._items.table)
-            self._member.count(name, self._items.rows, database)
-        message = next((line for line in map(TOOL_MESSAGE.match, self._items.pending().split(b"\n")) if line), None)
-        if message:
-            self._wrong("tool_message", "text of a tool that failed: %s" % shown(message.group(1), 120), error.offset)
-        self._wrong(error.code, error.message, error.offset)
+    def _count(self):
+        database, name = self._items._key(self._items.table)
+        self._member.count(name, self._items.rows, database)
 
     def _take(self, kind, piece, offset):
         items = self._items
@@ -558,15 +523,16 @@ class _Reader:
             if self._end_offset is not None:
                 self._behind_the_end(piece[lead:], offset + lead)
         if items.table:
-            database, name = items._key(items.table)
-            self._judge_text(kind, piece, offset, (database, name))
-            self._member.count(name, items.rows, database)
+            self._judge_text(kind, piece, offset)
+            self._count()
         elif kind == "sql":
             self._statement(piece[lead:], offset + lead)
 
-    def _judge_text(self, kind, piece, offset, key):
+    def _judge_text(self, kind, piece, offset):
         """Only rows of tables without binary columns are sure to be text of one encoding."""
-        if self._names is None or key not in self._text or (kind == "sql" and b"_binary '" in piece[:4096]):
+        if self._names is None or self._items._key(self._items.table) not in self._text:
+            return
+        if kind == "sql" and b"_binary '" in piece[:4096]:
             return
         if kind == "sql":
             self._encoding = Encoding()
@@ -574,18 +540,6 @@ class _Reader:
         fault = self._encoding.fault(piece)
         if fault is not None and b"_binary '" not in piece:
             self._wrong("bad_encoding", "bytes that are no %s" % self._member.encoding, offset + fault, "bad_encoding")
-
-    def _behind_the_end(self, text, offset):
-        message = TOOL_MESSAGE.match(text)
-        if message:
-            self._wrong("tool_message", "text of a tool that failed: %s" % shown(message.group(1), 120), offset)
-        elif "duplicate" not in self._told:
-            self._wrong(
-                "trailing_garbage",
-                "something follows the end of the dump: %s" % shown(text),
-                offset,
-                "trailing_garbage",
-            )
 
     # Comments
 
@@ -670,10 +624,7 @@ class _Reader:
 
     def _no_statement(self, text, opened, word, offset):
         self._unknown += 1
-        message = TOOL_MESSAGE.match(text)
-        if message:
-            self._wrong("tool_message", "text of a tool that failed: %s" % shown(message.group(1), 120), offset)
-        elif word not in _CLIENT and opened:
+        if not self._tool_message(text, offset) and word not in _CLIENT and opened:
             self._wrong("bad_structure", "this is no statement: %s" % shown(text), offset, "no statement")
 
     def _set(self, text):
@@ -736,8 +687,6 @@ class _Reader:
 
     def _fill(self):
         member = self._member
-        for message, offset, number in self._odd_rows.values():
-            self._wrong("wrong_rows", message if number == 1 else "%s, and %d more" % (message, number - 1), offset)
         for key in self._created:
             if key not in self._views:
                 member.table(key[1], 0, key[0])
@@ -751,20 +700,8 @@ class _Reader:
         member.details.update({name: sorted(found) for name, found in self._lists.items()})
         member.details["statements"] = self._statements
 
-    def _check_created(self):
-        """Rows go into tables that are made before, unless the dump makes none."""
-        databases = {database for database, _name in self._created}
-        for key in self._member.tables:
-            if self._starts and key[0] in databases and key not in self._created:
-                self._wrong("bad_structure", "rows for a table that is not created: %s" % key[1])
-
     def _conclude(self):
         member, end = self._member, self._stream.offset
-        if not self._statements and not self._starts:
-            self._wrong("unknown_format" if end else "empty", "no statement in it" if end else "nothing in it")
-            return
-        if not self._starts and self._unknown and self._unknown * 2 >= self._statements:
-            self._wrong("unknown_format", "no text of SQL that could be understood")
         if self._starts:
             views = {} if self._items.was_ansi else self._placeholders
             for what, kept in (("table", self._announced), ("view", views)):

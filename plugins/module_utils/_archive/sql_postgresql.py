@@ -19,20 +19,7 @@ from __future__ import annotations
 import codecs
 import re
 
-from ._sql import (
-    BLOCK,
-    LONGEST,
-    MARGIN,
-    SPACE,
-    TOOL_MESSAGE,
-    WORD,
-    Encoding,
-    Lexer,
-    dropping_all_but,
-    first_words,
-    shown,
-)
-from ._stream import Damaged
+from ._sql import BLOCK, LONGEST, MARGIN, SPACE, WORD, Lexer, Reader, dropping_all_but, first_words, shown
 
 FORMAT = "pg_dump-plain"
 START_MARK, END_MARK = "-- PostgreSQL database dump", "-- PostgreSQL database dump complete"
@@ -742,7 +729,7 @@ class Statements(Lexer):
             )
         return True
 
-    def _data(self):
+    def _appendix(self):
         r"""The data of a COPY up to the line \. and with it."""
         opened = self._offset(self._at)
         at_line_start, self.copy_ends = True, False
@@ -873,63 +860,28 @@ class _CopyRows:
                 self.odd = (offset + odd.start() - before, text[odd.start() : odd.start() + 12])
 
 
-class _Reader:
-    """Reads one dump and fills its member."""
+class _Reader(Reader):
+    """Reads a dump of PostgreSQL."""
 
     def __init__(self, stream, member, report):
-        self._stream, self._member, self._report = stream, member, report
-        self._items = Statements(stream, self._complain)
-        self._odd_rows = {}
-        self._encoding = Encoding()
+        super().__init__(Statements, stream, member, report)
+        member.format, member.engine = FORMAT, "postgresql"
         self._lists = {name: set() for name in set(_LISTS.values())}
-        self._created, self._parents, self._foreign = {}, set(), set()
-        self._commands, self._statements, self._large_objects, self._unknown = set(), 0, 0, 0
+        self._parents, self._foreign = set(), set()
+        self._commands, self._large_objects = set(), 0
         self._key = None  # of \\restrict, until \\unrestrict
         self._copy, self._copy_key, self._copies, self._inserts = None, None, 0, 0
-        self._starts = self._ends = self._cluster_starts = self._cluster_ends = 0
-        self._end_offset = None
+        self._ends = self._cluster_starts = self._cluster_ends = 0
         self._expected, self._missing = None, []
         # What stands behind the line that ends a dump.
         self._tail, self._tail_from = b"", 0
-        self._told = set()
-
-    def _wrong(self, code, message, offset=None, once=None):
-        if once is None or once not in self._told:
-            self._told.add(once)
-            self._report.problem(code, message, self._member.name, offset)
-
-    def _complain(self, code, message, offset):
-        if code == "wrong_rows":
-            self._odd_rows.setdefault(self._items.table, [message, offset, 0])[2] += 1
-        else:
-            self._wrong(code, message, offset)
-
-    def run(self):
-        member, items = self._member, self._items
-        member.format, member.engine = FORMAT, "postgresql"
-        try:
-            for kind, piece, offset in items:
-                self._take(kind, piece, offset)
-        except Damaged as error:
-            if not items.lost:
-                raise
-            self._lost(error)
-            self._stream.drain()
-        finally:
-            self._fill()
-        self._conclude()
 
     def _strict(self):
         return self._starts + self._cluster_starts > 0
 
-    def _lost(self, error):
-        if self._items.table and self._items.rows:
+    def _count(self):
+        if self._items.rows:
             self._member.count(".".join(self._items.table), self._items.rows, self._items.database)
-        pending = self._items.pending()
-        message = next((line for line in map(TOOL_MESSAGE.match, pending.split(b"\n")) if line), None)
-        if message:
-            self._wrong("tool_message", "text of a tool that failed: %s" % shown(message.group(1), 120), error.offset)
-        self._wrong(error.code, error.message, error.offset)
 
     def _take(self, kind, piece, offset):
         fault = self._encoding.fault(piece)
@@ -954,23 +906,10 @@ class _Reader:
             if self._end_offset is not None:
                 self._behind_the_end(piece[lead:], offset + lead)
         if items.table:
-            if items.rows:
-                self._inserts += 1
-                self._member.count(".".join(items.table), items.rows, items.database)
+            self._inserts += items.rows > 0
+            self._count()
         elif kind == "sql":
             self._statement(piece[lead:], offset + lead)
-
-    def _behind_the_end(self, text, offset):
-        message = TOOL_MESSAGE.match(text)
-        if message:
-            self._wrong("tool_message", "text of a tool that failed: %s" % shown(message.group(1), 120), offset)
-        elif "duplicate" not in self._told:
-            self._wrong(
-                "trailing_garbage",
-                "something follows the end of the dump: %s" % shown(text),
-                offset,
-                "trailing_garbage",
-            )
 
     def _meta(self, line, offset):
         word = re.match(rb"\\(\w*)", line).group(1).decode("ascii", "replace")
@@ -1075,10 +1014,7 @@ class _Reader:
 
     def _no_statement(self, text, offset):
         self._unknown += 1
-        message = TOOL_MESSAGE.match(text)
-        if message:
-            self._wrong("tool_message", "text of a tool that failed: %s" % shown(message.group(1), 120), offset)
-        else:
+        if not self._tool_message(text, offset):
             self._wrong("bad_structure", "this is no statement: %s" % shown(text), offset, "no statement")
 
     def _create(self, text):
@@ -1146,8 +1082,6 @@ class _Reader:
 
     def _fill(self):
         member = self._member
-        for message, offset, number in self._odd_rows.values():
-            self._wrong("wrong_rows", message if number == 1 else "%s, and %d more" % (message, number - 1), offset)
         self._no_data_came()
         if self._copy is not None:
             copy, self._copy = self._copy, None
@@ -1174,29 +1108,10 @@ class _Reader:
             without_data=sorted(without),
         )
 
-    def _check_created(self):
-        """Rows go into tables that are made before; but the rows of an extension's own tables are dumped without
-        them."""
-        if not self._strict() or self._lists["extensions"]:
-            return
-        databases = {database for database, _name in self._created}
-        for key in self._member.tables:
-            if (
-                key[0] in databases
-                and key not in self._created
-                and key not in self._parents
-                and key not in self._foreign
-            ):
-                self._wrong("bad_structure", "rows for a table that is not created: %s" % key[1], None)
-
     def _conclude(self):
-        if not self._statements and not self._strict():
-            empty = not self._stream.offset
-            self._wrong("empty" if empty else "unknown_format", "nothing in it" if empty else "no statement in it")
-            return
-        if not self._strict() and self._unknown and self._unknown * 2 >= self._statements:
-            self._wrong("unknown_format", "no text of SQL that could be understood")
-        self._check_created()
+        # The rows of an extension's own tables are dumped without them.
+        if not self._lists["extensions"]:
+            self._check_created(self._parents | self._foreign)
         if self._copies and not self._inserts:
             for name, offset in self._missing:
                 self._wrong("missing_table_data", "the rows of %s are announced and do not follow" % name, offset)
