@@ -44,13 +44,13 @@ class Budget:
 
 
 class Inflated(Stream):
-    """Another stream made plain, by objects like those of zlib: one for each member, with ``decompress``, ``eof`` and
-    ``unused_data``."""
+    """Another stream made plain, by objects like those of bz2 and lzma: one for each member, with ``decompress``,
+    ``needs_input``, ``eof`` and ``unused_data``."""
 
     def __init__(self, stream, kind, begin, failures, budget):
         super().__init__()
         self._stream, self._kind, self._begin, self._failures, self._budget = stream, kind, begin, failures, budget
-        self._engine, self._members, self._at_border = None, 0, False
+        self._engine, self._members = None, 0
 
     def _more(self):
         while True:
@@ -78,92 +78,57 @@ class Inflated(Stream):
 
     def _step(self):
         try:
+            data = b""
             if self._engine.needs_input:
                 data = self._stream.chunk(_IN)
                 if not data:
                     raise Damaged("truncated", "the %s data ends too early" % self._kind.name, self._stream.offset)
-                piece = self._engine.feed(data)
-            else:
-                piece = self._engine.feed(b"")
+            piece = self._engine.decompress(data, _OUT)
         except self._failures as error:
             text = str(error) or type(error).__name__
             code = "bad_checksum" if "check" in text.lower() else "bad_structure"
             raise Damaged(code, "the %s data is damaged: %s" % (self._kind.name, text), self._stream.offset)
         if self._engine.eof:
-            self._stream.give_back(self._engine.unused)
+            self._stream.give_back(self._engine.unused_data)
             self._engine = None
         return piece
 
 
-class _Zlib:
-    """A gzip member, at most ``_OUT`` bytes at once."""
+class _Adapter:
+    """A decompressor in the form of those of bz2 and lzma."""
 
-    def __init__(self, library):
-        self._inflate, self._tail = library.decompressobj(wbits=31), b""
-
-    def feed(self, data):
-        piece = self._inflate.decompress(self._tail + data if self._tail else data, _OUT)
-        self._tail = self._inflate.unconsumed_tail
-        # The last bytes of what was read may still lie inside.
-        self._full = len(piece) == _OUT
-        return piece
-
-    _full = False
-
-    @property
-    def needs_input(self):
-        return not self._tail and not self._full
-
-    @property
-    def eof(self):
-        return self._inflate.eof
-
-    @property
-    def unused(self):
-        return self._inflate.unused_data
-
-
-class _Bounded:
-    """A member in a format whose decompressor bounds what it gives out by itself (bz2, lzma)."""
+    needs_input = True
 
     def __init__(self, engine):
         self._engine = engine
 
-    def feed(self, data):
-        return self._engine.decompress(data, _OUT)
-
-    @property
-    def needs_input(self):
-        return self._engine.needs_input
-
     @property
     def eof(self):
         return self._engine.eof
 
     @property
-    def unused(self):
+    def unused_data(self):
         return self._engine.unused_data
 
 
-class _Zstandard:
+class _Zlib(_Adapter):
+    """A gzip member. Its decompressor hands back what it was given too much."""
+
+    _tail = b""
+
+    def decompress(self, data, size):
+        piece = self._engine.decompress(self._tail + data if self._tail else data, size)
+        self._tail = self._engine.unconsumed_tail
+        # The last bytes of what was read may still lie inside.
+        self.needs_input = not self._tail and len(piece) < size
+        return piece
+
+
+class _Zstandard(_Adapter):
     """A zstandard frame, by the package zstandard: it bounds neither input nor output, so little is fed at once."""
 
-    needs_input = True
-
-    def __init__(self, library):
-        self._engine = library.ZstdDecompressor(max_window_size=1 << 27).decompressobj()
-        self._waiting = b""
-
-    def feed(self, data):
+    def decompress(self, data, _size):
         return self._engine.decompress(data)
-
-    @property
-    def eof(self):
-        return self._engine.eof
-
-    @property
-    def unused(self):
-        return self._engine.unused_data
 
 
 def _zstd():
@@ -173,12 +138,16 @@ def _zstd():
     except ImportError:
         pass
     else:
-        return lambda: _Bounded(zstd.ZstdDecompressor()), (zstd.ZstdError,)
+        return zstd.ZstdDecompressor, (zstd.ZstdError,)
     try:
         import zstandard
     except ImportError:
         return None
-    return lambda: _Zstandard(zstandard), (zstandard.ZstdError,)
+
+    def begin():
+        return _Zstandard(zstandard.ZstdDecompressor(max_window_size=1 << 27).decompressobj())
+
+    return begin, (zstandard.ZstdError,)
 
 
 class Kind:
@@ -196,28 +165,20 @@ class Kind:
 
     def open(self, stream, report, ahead=True):
         """The plain stream. Raises Damaged("unsupported") where the library for it is missing."""
-        budget = Budget(report.limits, stream)
         if self.name == "gzip":
             library = isal_zlib or zlib
             report.inflater = "isal" if isal_zlib else "zlib"
-            inflated = Inflated(stream, self, lambda: _Zlib(library), (library.error, zlib.error), budget)
+            begin, failures = lambda: _Zlib(library.decompressobj(wbits=31)), (library.error, zlib.error)
         elif self.name == "bzip2":
-            inflated = Inflated(stream, self, lambda: _Bounded(bz2.BZ2Decompressor()), (OSError, ValueError), budget)
+            begin, failures = bz2.BZ2Decompressor, (OSError, ValueError)
         elif self.name == "xz":
-            limit = 256 << 20
-            inflated = Inflated(
-                stream,
-                self,
-                lambda: _Bounded(lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=limit)),
-                (lzma.LZMAError,),
-                budget,
-            )
+            begin, failures = lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=256 << 20), (lzma.LZMAError,)
         elif self.name == "zstd" and _zstd():
             begin, failures = _zstd()
-            inflated = Inflated(stream, self, begin, failures, budget)
         else:
             need = {"zstd": "install the Python package zstandard", "lz4": "decompress it first (lz4 -d)"}[self.name]
             raise Damaged("unsupported", "is compressed with %s, which cannot be read here: %s" % (self.name, need), 0)
+        inflated = Inflated(stream, self, begin, failures, Budget(report.limits, stream))
         return Ahead(inflated) if ahead else inflated
 
 
