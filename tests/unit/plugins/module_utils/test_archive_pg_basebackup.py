@@ -17,6 +17,7 @@ from ansible_collections.restorable.backups.plugins.module_utils._archive import
 from ansible_collections.restorable.backups.plugins.module_utils._archive._crc import crc32c
 from ansible_collections.restorable.backups.plugins.module_utils._archive._report import Limits, Report
 from ansible_collections.restorable.backups.plugins.module_utils._archive._stream import Bytes, Damaged
+from ansible_collections.restorable.backups.tests.unit.plugins.module_utils.archive_reading import flipped
 
 LABEL = (
     b"START WAL LOCATION: 0/2000028 (file 000000010000000000000002)\nCHECKPOINT LOCATION: 0/2000080\n"
@@ -228,9 +229,7 @@ def test_every_truncation_and_flip_of_the_manifest():
     for size in range(len(content)):
         assert codes(dict(files, backup_manifest=content[:size])), size
     for bit in range(0, len(content) * 8, 5):
-        damaged = bytearray(content)
-        damaged[bit // 8] ^= 1 << bit % 8
-        assert codes(dict(files, backup_manifest=bytes(damaged))), bit
+        assert codes(dict(files, backup_manifest=flipped(content, bit))), bit
 
 
 def test_files_that_change_later_are_left_alone():

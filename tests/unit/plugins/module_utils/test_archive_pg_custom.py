@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import struct
 import zlib
+from functools import partial
 
 import pytest
 from ansible_collections.restorable.backups.plugins.module_utils._archive import _compressed, pg_custom
-from ansible_collections.restorable.backups.plugins.module_utils._archive._report import Limits, Report
-from ansible_collections.restorable.backups.plugins.module_utils._archive._stream import Bytes, Damaged
+from ansible_collections.restorable.backups.plugins.module_utils._archive._report import Limits
+from ansible_collections.restorable.backups.plugins.module_utils._archive._stream import Bytes
+from ansible_collections.restorable.backups.tests.unit.plugins.module_utils import archive_reading
+from ansible_collections.restorable.backups.tests.unit.plugins.module_utils.archive_reading import flipped, pieces_of
 from ansible_collections.restorable.backups.tests.unit.plugins.module_utils.pg_dump_samples import (
     CONTENTS_18,
     CUSTOM_15,
@@ -21,27 +24,8 @@ from ansible_collections.restorable.backups.tests.unit.plugins.module_utils.pg_d
 )
 
 
-def look(content, limits=None, pieces=None):
-    report = Report(limits)
-    member = report.member("tiny.dump")
-    stream = Bytes(content, pieces)
-    try:
-        pg_custom.read(stream, member, report)
-    except Damaged as error:
-        report.damaged(error, member.name)
-    else:
-        assert stream.at_end() and stream.offset == len(content)
-    return member, report.problems
-
-
-def codes(content, **options):
-    return [problem["code"] for problem in look(content, **options)[1]]
-
-
-def flipped(content, bit):
-    damaged = bytearray(content)
-    damaged[bit // 8] ^= 1 << bit % 8
-    return bytes(damaged)
+look = partial(archive_reading.look, pg_custom)
+codes = partial(archive_reading.codes, pg_custom)
 
 
 # -- archives that are built
@@ -85,8 +69,7 @@ def archive(entries, blocks=b"", compression=0, version=15, database="shop"):
 
 
 def chunked(content, size=10):
-    pieces = [content[at : at + size] for at in range(0, len(content), size)]
-    return b"".join(number(len(piece)) + piece for piece in pieces) + number(0)
+    return b"".join(number(len(piece)) + piece for piece in pieces_of(content, size)) + number(0)
 
 
 def rows(ident, content, kind=1):
@@ -141,7 +124,7 @@ def test_a_real_dump(content, version, server, compression):
 @pytest.mark.parametrize("content", [CUSTOM_15, UNCOMPRESSED_18])
 def test_borders_of_blocks_do_not_matter(content):
     for size in (1, 2, 100):
-        assert not codes(content, pieces=[content[at : at + size] for at in range(0, len(content), size)])
+        assert not codes(content, pieces=pieces_of(content, size))
 
 
 # -- what is damaged
@@ -245,7 +228,7 @@ def test_rows_that_are_not_as_wide_as_the_table_show():
 def test_backslashes(row, odd):
     content = one_table(row + b"\n\\.\n\n\n")
     for size in (1, 3, 1000):
-        found = codes(content, pieces=[content[at : at + size] for at in range(0, len(content), size)])
+        found = codes(content, pieces=pieces_of(content, size))
         assert found == ["bad_structure"] * odd
 
 

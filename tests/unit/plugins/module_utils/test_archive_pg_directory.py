@@ -15,6 +15,7 @@ import pytest
 from ansible_collections.restorable.backups.plugins.module_utils._archive import pg_directory, pg_tar
 from ansible_collections.restorable.backups.plugins.module_utils._archive._report import Report
 from ansible_collections.restorable.backups.plugins.module_utils._archive._stream import Bytes, Damaged
+from ansible_collections.restorable.backups.tests.unit.plugins.module_utils import archive_reading
 from ansible_collections.restorable.backups.tests.unit.plugins.module_utils.pg_dump_samples import CONTENTS_18
 
 ROWS = b"1\t\xc3\xa4\n2\ta\\\\b\\t\\nc\n3\t\\N\n\\.\n\n\n"
@@ -160,17 +161,6 @@ def tarred(files, script=True):
     return made.getvalue()
 
 
-def read_tar(content):
-    report = Report()
-    member = report.member("tiny.tar")
-    stream = Bytes(content)
-    try:
-        pg_tar.read(stream, member, report)
-    except Damaged as error:
-        report.damaged(error, member.name)
-    return member, report.problems
-
-
 IN_TAR = {name: FILES[name] for name in ("toc.dat", "2567.dat", "2568.dat", "blob_77.dat", "blobs_2570.toc")}
 
 
@@ -178,14 +168,14 @@ def test_a_tar():
     content = tarred(IN_TAR)
     assert pg_tar.matches(content[:4096], "x")
     assert not pg_tar.matches(tarred({"2567.dat": ROWS})[:4096], "x")
-    member, problems = read_tar(content)
+    member, problems = archive_reading.look(pg_tar, content)
     assert not problems
     assert member.format == "pg_dump-tar"
     assert member.tables == {(None, "public.t"): 3, (None, "public.u"): 0}
     # In a tar pg_dump gives its list of large objects another name than it says.
     renamed = dict(IN_TAR, **{"toc.dat": CONTENTS_18.replace(b"\x0e\0\0\0blobs_2570.toc", b"\x08\0\0\0" + b"2570.dat")})
     assert renamed["toc.dat"] != CONTENTS_18
-    assert not read_tar(tarred(renamed))[1]
+    assert not archive_reading.look(pg_tar, tarred(renamed))[1]
 
 
 def test_every_truncation_of_a_tar():
@@ -193,9 +183,9 @@ def test_every_truncation_of_a_tar():
     # Behind the last file two blocks of zeros are the end.
     written = len(content.rstrip(b"\0"))
     end = written + (-written) % 512 + 1024
-    assert not read_tar(content[:end])[1]
+    assert not archive_reading.look(pg_tar, content[:end])[1]
     for size in [*range(0, end, 97), end - 1, end - 512, end - 1024]:
-        assert read_tar(content[:size])[1], size
+        assert archive_reading.look(pg_tar, content[:size])[1], size
 
 
 @pytest.mark.parametrize(
@@ -209,5 +199,5 @@ def test_every_truncation_of_a_tar():
     ],
 )
 def test_damage_of_a_tar(files, script, code):
-    problems = read_tar(tarred(files, script))[1]
+    problems = archive_reading.look(pg_tar, tarred(files, script))[1]
     assert code in [problem["code"] for problem in problems]

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import base64
 import struct
+from functools import partial
 
 import pytest
 from ansible_collections.restorable.backups.plugins.module_utils._archive import rdb
 from ansible_collections.restorable.backups.plugins.module_utils._archive._crc import Crc64Jones
 from ansible_collections.restorable.backups.plugins.module_utils._archive._report import Report
 from ansible_collections.restorable.backups.plugins.module_utils._archive._stream import Bytes, Damaged
+from ansible_collections.restorable.backups.tests.unit.plugins.module_utils import archive_reading
+from ansible_collections.restorable.backups.tests.unit.plugins.module_utils.archive_reading import flipped, pieces_of
 
 # 15 keys in database 0 and 3 in 3, two of them with an end: strings, numbers, a compressed one, lists, sets, hashes,
 # sorted sets, a stream with a group and a consumer, a HyperLogLog, a library of functions.
@@ -53,27 +56,8 @@ def listpack(size=20, says=None):
     return string(struct.pack("<I", size if says is None else says) + bytes(size - 4))
 
 
-def look(content, pieces=None):
-    report = Report()
-    member = report.member("dump.rdb")
-    stream = Bytes(content, pieces)
-    try:
-        rdb.read(stream, member, report)
-    except Damaged as error:
-        report.damaged(error, member.name)
-    else:
-        assert stream.at_end() and stream.offset == len(content)
-    return member, report.problems
-
-
-def codes(content, **options):
-    return [problem["code"] for problem in look(content, **options)[1]]
-
-
-def flipped(content, bit):
-    damaged = bytearray(content)
-    damaged[bit // 8] ^= 1 << bit % 8
-    return bytes(damaged)
+look = partial(archive_reading.look, rdb)
+codes = partial(archive_reading.codes, rdb)
 
 
 def test_what_is_recognised():
@@ -120,8 +104,7 @@ def test_a_file_of_redis_7():
 def test_borders_of_blocks_do_not_matter():
     whole = look(REDIS_7)[0]
     for size in (1, 2, 3, 7, 100):
-        pieces = [REDIS_7[at : at + size] for at in range(0, len(REDIS_7), size)]
-        member, problems = look(REDIS_7, pieces=pieces)
+        member, problems = look(REDIS_7, pieces=pieces_of(REDIS_7, size))
         assert not problems
         assert (member.tables, member.details) == (whole.tables, whole.details)
 
@@ -212,7 +195,7 @@ def test_kinds_of_values(kind, value, encoding):
     assert not problems
     assert member.tables == {(None, "db0"): 5}
     assert member.details["encodings"][encoding] == (5 if encoding == "string" else 3)
-    assert look(content, pieces=[content[at : at + 1] for at in range(len(content))])[1] == []
+    assert look(content, pieces=pieces_of(content, 1))[1] == []
     body = content[:-8]
     for size in range(9, len(body), 1 + len(body) // 200):
         assert codes(body[:size]) == ["truncated"]
@@ -342,7 +325,7 @@ def test_an_rdb_in_front():
     assert not problems
     assert (member.format, member.details["commands"]) == ("redis-aof", 6)
     assert member.tables == {(None, "db0"): None, (None, "db2"): None}
-    assert look(content, pieces=[content[at : at + 1] for at in range(len(content))])[1] == []
+    assert look(content, pieces=pieces_of(content, 1))[1] == []
     assert codes(sealed(PREAMBLE) + b"garbage") == ["trailing_garbage"]
 
 
@@ -375,7 +358,7 @@ def test_what_is_no_command(content):
 
 def test_long_arguments():
     content = COMMANDS + b"*3\r\n$3\r\nset\r\n$1\r\nk\r\n$5000\r\n" + b"v" * 5000 + b"\r\n"
-    assert not codes(content, pieces=[content[at : at + 100] for at in range(0, len(content), 100)])
+    assert not codes(content, pieces=pieces_of(content, 100))
 
 
 LIST = b"file a.aof.2.base.rdb seq 2 type b\nfile a.aof.2.incr.aof seq 2 type i\nfile a.aof.1.incr.aof seq 1 type h\n"

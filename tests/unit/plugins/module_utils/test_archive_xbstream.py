@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import struct
 import zlib
+from functools import partial
 
 import pytest
 from ansible_collections.restorable.backups.plugins.module_utils._archive import xbstream
-from ansible_collections.restorable.backups.plugins.module_utils._archive._report import Limits, Report
-from ansible_collections.restorable.backups.plugins.module_utils._archive._stream import Bytes, Damaged
+from ansible_collections.restorable.backups.plugins.module_utils._archive._report import Limits
+from ansible_collections.restorable.backups.tests.unit.plugins.module_utils import archive_reading
+from ansible_collections.restorable.backups.tests.unit.plugins.module_utils.archive_reading import flipped, pieces_of
 
 CHECKPOINTS = b"backup_type = full-backuped\nfrom_lsn = 0\nto_lsn = 1456192\nlast_lsn = 1456350\n"
 INFO = (
@@ -60,21 +62,8 @@ def backup(*files, without=(), **changed):
     return b"".join(files) + b"".join(file(name, parts[name]) for name in parts if name not in without)
 
 
-def look(content, limits=None, pieces=None):
-    report = Report(limits)
-    member = report.member("b.xbstream")
-    stream = Bytes(content, pieces)
-    try:
-        xbstream.read(stream, member, report)
-    except Damaged as error:
-        report.damaged(error, member.name)
-    else:
-        assert stream.at_end() and stream.offset == len(content)
-    return member, report.problems
-
-
-def codes(content, **options):
-    return [problem["code"] for problem in look(content, **options)[1]]
+look = partial(archive_reading.look, xbstream)
+codes = partial(archive_reading.codes, xbstream)
 
 
 def test_it_is_recognised():
@@ -107,7 +96,7 @@ def test_a_whole_backup():
 
 def test_borders_of_blocks_do_not_matter():
     content = backup()
-    assert look(content, pieces=[content[at : at + 1] for at in range(len(content))])[1] == []
+    assert look(content, pieces=pieces_of(content, 1))[1] == []
 
 
 def test_every_truncation_is_noticed():
@@ -124,9 +113,7 @@ def test_every_flipped_bit_is_noticed():
     # That a file may have come before means nothing where it has not.
     free = {bit * 8 + 65 for bit in range(len(content)) if content.startswith(b"XBSTCK01\0P", bit)}
     for bit in [*range(1600), *range(1600, len(content) * 8, 7)]:
-        damaged = bytearray(content)
-        damaged[bit // 8] ^= 1 << bit % 8
-        assert bool(codes(bytes(damaged))) == (bit not in free), bit
+        assert bool(codes(flipped(content, bit))) == (bit not in free), bit
 
 
 def test_the_other_flip_that_nothing_shows():
@@ -307,9 +294,7 @@ def test_holes():
     content = holes(path, [(100, 2), (50, 1)], b"abc") + holes(path, [], b"end", 153) + end(path)
     assert not codes(backup(content))
     for bit in range(len(content) * 8):
-        damaged = bytearray(content)
-        damaged[bit // 8] ^= 1 << bit % 8
-        assert codes(backup(bytes(damaged))), bit
+        assert codes(backup(flipped(content, bit))), bit
     assert codes(backup(holes(path, [(1, 2)], b"ab", checksum=3) + end(path))) == ["bad_checksum"]
     large = struct.pack("<8sB1sI1sI", b"XBSTCK01", 0, b"S", 1, b"x", 0xFFFFFFFF) + bytes(100)
     assert codes(backup(large))[0] == "bad_structure"
