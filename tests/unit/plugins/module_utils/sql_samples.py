@@ -6,8 +6,9 @@
 
 from __future__ import annotations
 
-from ansible_collections.restorable.backups.plugins.module_utils._archive._report import Report
+from ansible_collections.restorable.backups.plugins.module_utils._archive import _sql, sql_mysql, sql_postgresql
 from ansible_collections.restorable.backups.plugins.module_utils._archive._stream import Bytes, Damaged
+from ansible_collections.restorable.backups.tests.unit.plugins.module_utils.archive_reading import look
 
 POSTGRESQL_BEGIN = b"""\
 --
@@ -272,23 +273,61 @@ SET character_set_client = @saved_cs_client;
 """
 
 
-def pieces_of(data, size):
-    return [data[at : at + size] for at in range(0, len(data), size)]
+class Dialect:
+    """One of the readers of SQL text, and what stands around the statements of a dump."""
+
+    def __init__(self, reader, head, tail):
+        self.reader, self.head, self.tail = reader, head, tail
+
+    def dump(self, text):
+        return self.head + text + self.tail
+
+    def read(self, text, pieces=None):
+        return look(self.reader, text, pieces=pieces)
+
+    def codes(self, text):
+        return sorted({problem["code"] for problem in self.read(text)[1]})
+
+    def rows(self, text):
+        member, problems = self.read(text)
+        assert problems == []
+        return rows(member)
+
+    def statements(self, text, pieces=None):
+        """(pieces handed out, the damage that ended it or None)."""
+        taken = []
+        try:
+            for piece in self.reader.statements(Bytes(text, pieces)):
+                taken.append(piece)
+        except Damaged as error:
+            return taken, error
+        return taken, None
+
+    def kinds(self, text):
+        pieces, error = self.statements(text)
+        assert error is None
+        return [(kind, piece.strip()) for kind, piece, _offset in pieces if kind != "rest"]
+
+    def refuse(self, text):
+        """Assert that hostile text is told of, and neither it nor what follows is handed on."""
+        before = b"CREATE TABLE t (a text);\n"
+        pieces, error = self.statements(before + text)
+        assert error is not None and error.code == "unsafe_statement"
+        assert error.offset >= len(before)
+        assert not [word for word in (b"id", b"/tmp", b"passwd") if any(word in piece for _kind, piece, _offset in pieces)]
+        assert "unsafe_statement" in self.codes(before + text)
 
 
-def read(reader, data, pieces=None):
-    """(member, problems): what a reader finds in a dump; damage that ends the reading is one of the problems."""
-    report = Report()
-    member = report.member("dump.sql")
-    try:
-        reader.read(Bytes(data, pieces), member, report)
-    except Damaged as error:
-        report.damaged(error, member.name)
-    return member, report.problems
-
-
-def codes(reader, data):
-    return sorted({problem["code"] for problem in read(reader, data)[1]})
+IN_MYSQL = Dialect(
+    sql_mysql,
+    b"-- MySQL dump 10.13  Distrib 8.0.36, for Linux (x86_64)\n--\n-- Server version\t8.0.36\n\n/*!50503 SET NAMES utf8mb4 */;\n",
+    b"\n-- Dump completed on 2026-11-26 12:52:39\n",
+)
+IN_POSTGRESQL = Dialect(
+    sql_postgresql,
+    b"--\n-- PostgreSQL database dump\n--\n\nSET client_encoding = 'UTF8';\n\n",
+    b"\n--\n-- PostgreSQL database dump complete\n--\n\n",
+)
 
 
 def rows(member):
@@ -298,12 +337,7 @@ def rows(member):
     }
 
 
-def taken(items):
-    """(pieces handed out, the damage that ended it or None)."""
-    pieces = []
-    try:
-        for piece in items:
-            pieces.append(piece)
-    except Damaged as error:
-        return pieces, error
-    return pieces, None
+def small_blocks(monkeypatch, size):
+    """Let the readers take so many bytes at once."""
+    monkeypatch.setattr(_sql, "BLOCK", size)
+    monkeypatch.setattr(sql_postgresql, "BLOCK", size)

@@ -6,54 +6,16 @@
 
 from __future__ import annotations
 
-import random
-
 import pytest
-from ansible_collections.restorable.backups.plugins.module_utils._archive import _sql
 from ansible_collections.restorable.backups.plugins.module_utils._archive import sql_mysql, sql_postgresql
 from ansible_collections.restorable.backups.plugins.module_utils._archive._stream import Bytes
 from ansible_collections.restorable.backups.tests.unit.plugins.module_utils import sql_samples as samples
+from ansible_collections.restorable.backups.tests.unit.plugins.module_utils.sql_samples import IN_POSTGRESQL
 
-HEAD = b"--\n-- PostgreSQL database dump\n--\n\nSET client_encoding = 'UTF8';\n\n"
-TAIL = b"\n--\n-- PostgreSQL database dump complete\n--\n\n"
+HEAD, TAIL = IN_POSTGRESQL.head, IN_POSTGRESQL.tail
+dump, read, codes, rows = IN_POSTGRESQL.dump, IN_POSTGRESQL.read, IN_POSTGRESQL.codes, IN_POSTGRESQL.rows
+statements, kinds = IN_POSTGRESQL.statements, IN_POSTGRESQL.kinds
 COUNTS = {"public.items": 4, "public.order": 2}
-
-
-@pytest.fixture
-def small_blocks(monkeypatch):
-    def choose(size):
-        monkeypatch.setattr(_sql, "BLOCK", size)
-        monkeypatch.setattr(sql_postgresql, "BLOCK", size)
-
-    return choose
-
-
-def dump(text):
-    return HEAD + text + TAIL
-
-
-def read(text):
-    return samples.read(sql_postgresql, text)
-
-
-def codes(text):
-    return samples.codes(sql_postgresql, text)
-
-
-def rows(text):
-    member, problems = read(text)
-    assert problems == []
-    return samples.rows(member)
-
-
-def statements(text):
-    return samples.taken(sql_postgresql.statements(Bytes(text)))
-
-
-def kinds(text):
-    pieces, error = statements(text)
-    assert error is None
-    return [(kind, piece.strip()) for kind, piece, _offset in pieces if kind != "rest"]
 
 
 @pytest.mark.parametrize("text", [samples.POSTGRESQL, samples.WITH_INSERTS], ids=["copy", "inserts"])
@@ -73,22 +35,6 @@ def test_a_dump_of_the_real_tool(text):
     assert member.details["without_data"] == [] and not member.details["cluster"]
 
 
-@pytest.mark.parametrize("size", [1, 3, 50, 300])
-@pytest.mark.parametrize("text", [samples.POSTGRESQL, samples.WITH_INSERTS], ids=["copy", "inserts"])
-def test_where_blocks_end_changes_nothing(text, size, small_blocks):
-    small_blocks(max(size, 3))
-    pieces = samples.pieces_of(text, size)
-    member, problems = samples.read(sql_postgresql, text, pieces)
-    assert (problems, samples.rows(member)) == ([], COUNTS)
-    items, error = samples.taken(sql_postgresql.statements(Bytes(pieces=pieces)))
-    assert error is None
-    assert b"".join(piece for _kind, piece, _offset in items) == text
-    at = 0
-    for _kind, piece, offset in items:
-        assert offset == at
-        at += len(piece)
-
-
 @pytest.mark.parametrize("text", [samples.POSTGRESQL, samples.WITH_INSERTS], ids=["copy", "inserts"])
 def test_no_end_that_comes_too_early_goes_unnoticed(text):
     # What is left of the empty lines at the end holds nothing.
@@ -99,20 +45,6 @@ def test_no_end_that_comes_too_early_goes_unnoticed(text):
         *range(whole - 300, whole - 20, 17),
     ] + [whole - 5, whole]:
         assert read(text[:end])[1], "cut to %d bytes" % end
-
-
-@pytest.mark.parametrize("text", [samples.POSTGRESQL, samples.WITH_INSERTS], ids=["copy", "inserts"])
-def test_a_flipped_bit_is_noticed_or_leaves_the_structure(text):
-    intact = samples.rows(read(text)[0])
-    for at in range(0, len(text), 11):
-        changed = bytearray(text)
-        changed[at] ^= 1 << at % 8
-        member, problems = read(bytes(changed))
-        if not problems:
-            assert sorted(samples.rows(member).values()) == sorted(intact.values()), (at, text[at - 20 : at + 20])
-        pieces, error = statements(bytes(changed))
-        joined = b"".join(piece for _kind, piece, _offset in pieces)
-        assert bytes(changed).startswith(joined) and (error or len(joined) == len(text))
 
 
 def test_every_tab_and_line_end_of_copied_rows_matters():
@@ -167,10 +99,10 @@ def test_backslashes_that_pg_dump_does_not_write(value):
         assert codes(text) == ["bad_structure"], filler
 
 
-def test_a_backslash_between_blocks_is_whole(small_blocks):
+def test_a_backslash_between_blocks_is_whole(monkeypatch):
     data = b"\\\\N\t\\N\ta\\\\\\\\b\n" * 40
     for size in range(3, 40):
-        small_blocks(size)
+        samples.small_blocks(monkeypatch, size)
         assert rows(dump(COPY % data)) == {"public.t": 40}
 
 
@@ -206,31 +138,6 @@ def test_other_forms_of_rows():
     assert [problem["message"] for problem in problems] == ["rows for a table that is not created: public.n"]
     assert codes(dump(b"INSERT INTO public.t VALUES (1, 2);\nINSERT INTO public.t VALUES (1);\n")) == ["wrong_rows"]
     assert codes(dump(b"INSERT INTO public.t VALUES (1, 2):\n\nSET a = 1;\n")) == ["bad_structure"]
-
-
-def test_the_quick_way_counts_as_the_slow_one(monkeypatch):
-    choice = random.Random(4).choice
-    bits = ["a", "b ", "''", "\\", '"', "(", ")", ",", ";", "--", "/*", "\n", "$$", "E", "),(", "1"]
-    quick = _sql.Lexer._count
-    used = []
-
-    def counted(self, *about):
-        used.append(quick(self, *about))
-        return used[-1]
-
-    for _attempt in range(25):
-        values = [
-            choice(["1", "-5", "NULL", "'%s'" % "".join(choice(bits) for _each in range(choice(range(8))))])
-            for _each in range(120)
-        ]
-        lines = ["(%s, %s, %s)" % tuple(values[at : at + 3]) for at in range(0, 120, 3)]
-        between = choice([", ", ",\n\t", ";\nINSERT INTO public.t VALUES "])
-        text = dump(("INSERT INTO public.t VALUES " + between.join(lines) + ";\n").encode())
-        monkeypatch.setattr(_sql.Lexer, "_count", counted)
-        assert rows(text) == {"public.t": 40}
-        monkeypatch.setattr(_sql.Lexer, "_count", lambda *_about: None)
-        assert rows(text) == {"public.t": 40}
-    assert any(used)
 
 
 def test_tables_that_get_no_rows():
@@ -428,12 +335,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_is_not_handed_on(text):
-    before = b"CREATE TABLE t (a text);\n"
-    pieces, error = statements(before + text)
-    assert error is not None and error.code == "unsafe_statement"
-    assert error.offset >= len(before)
-    assert all(b"id" not in piece and b"/tmp" not in piece for _kind, piece, _offset in pieces)
-    assert "unsafe_statement" in codes(before + text)
+    IN_POSTGRESQL.refuse(text)
 
 
 @pytest.mark.parametrize(
@@ -457,24 +359,6 @@ def test_create_function_is_followed_as_psql_follows_it():
     text = b"create 'x' function begin; COPY t FROM stdin;\n\\! id\n\\.\nend;\n"
     error = statements(text)[1]
     assert error is not None and error.code == "unsafe_statement"
-
-
-def test_long_statements_come_in_pieces(small_blocks):
-    small_blocks(1 << 14)
-    value = b"x" * (3 << 20)
-    for text in (
-        b"SELECT '" + value + b"';\nSELECT 2;\n",
-        b"SELECT E'" + value + b"\\'';\nSELECT 2;\n",
-        b"SELECT $a$" + value + b"$a$;\nSELECT 2;\n",
-        b"INSERT INTO t VALUES ('" + value + b"');\nSELECT 2;\n",
-        b"SELECT " + b"a - " * 700000 + b"1;\nSELECT 2;\n",
-    ):
-        pieces, error = statements(text)
-        assert error is None
-        assert b"".join(piece for _kind, piece, _offset in pieces) == text
-        assert pieces[0][0] == "sql" and {kind for kind, _piece, _offset in pieces[1:-2]} == {"data"}
-        assert max(len(piece) for _kind, piece, _offset in pieces) < 1 << 19
-        assert pieces[-2][:2] == ("sql", b"\nSELECT 2;")
 
 
 def test_command():
