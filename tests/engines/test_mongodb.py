@@ -9,9 +9,7 @@ from __future__ import annotations
 import gzip
 import os
 import shutil
-import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -26,7 +24,7 @@ from bson import Code, Decimal128, Int64, ObjectId, Regex, Timestamp
 from bson.codec_options import CodecOptions
 from bson.json_util import CANONICAL_JSON_OPTIONS, dumps
 from bson.raw_bson import RawBSONDocument
-from files import RUN_AS, job_of, unread_job
+from files import RUN_AS, USERS, drill, engines, job_of, killed_drill, runs, short_folder, unread_job
 
 from ansible_collections.restorable.backups.plugins.module_utils import _archive
 from ansible_collections.restorable.backups.plugins.module_utils._archive import mongodump
@@ -232,35 +230,14 @@ def write_folder(path, client, databases, squeeze=False):
 
 @pytest.fixture
 def folder():
-    path = tempfile.mkdtemp(prefix="mt")
-    os.chmod(path, 0o755)
-    yield Path(path)
-    shutil.rmtree(path)
+    with short_folder() as path:
+        yield path
 
 
-@pytest.fixture(params=["another user", "ourselves"] if os.geteuid() == 0 else ["ourselves"])
+@pytest.fixture(params=USERS)
 def engine(request, folder):
-    made = []
-    run_as = RUN_AS if request.param == "another user" else None
-
-    def make(**settings):
-        scratch = Scratch.create(str(folder), run_as=run_as)
-        made.append((MongoDB(scratch, dict({"timeout": 120}, **settings)), scratch))
-        return made[-1][0]
-
-    yield make
-    for each, scratch in made:
-        each.stop()
-        each.stop()
-        scratch.close()
-    assert not [name for name in os.listdir(folder) if name.startswith("rbd-")]
-
-
-def drill(engine, job):
-    engine.choose(job.member)
-    engine.start()
-    engine.restore(job)
-    return engine.counts()
+    with engines(MongoDB, folder, USERS[request.param], timeout=120) as make:
+        yield make
 
 
 def known(tables):
@@ -585,7 +562,7 @@ class TestExistingServer:
     def test_what_a_killed_drill_left_there(self, engine, source, folder):
         before = set(source.client.list_database_names())
         path = write_archive(folder / "dump.archive", source.client, ("other",))
-        _killed_drill(folder, path, dict(source.login))
+        killed_drill(MongoDB, folder, path, {"login": dict(source.login)})
         assert len(set(source.client.list_database_names()) - before) == 1
         Scratch.sweep(str(folder))
         made = engine(login=dict(source.login))
@@ -594,48 +571,10 @@ class TestExistingServer:
         assert set(source.client.list_database_names()) == before
 
 
-KILLED = """
-import json, sys, time
-from files import RUN_AS, job_of
-from ansible_collections.restorable.backups.plugins.module_utils._engines import Scratch
-from ansible_collections.restorable.backups.plugins.module_utils._engines.mongodb import MongoDB
-engine = MongoDB(Scratch.create(sys.argv[1], run_as=RUN_AS), {"login": json.loads(sys.argv[3])})
-job = job_of(sys.argv[2])
-engine.choose(job.member)
-engine.start()
-engine.restore(job)
-print(engine._server.pid if engine._server else 0, flush=True)
-time.sleep(60)
-"""
-
-
-def _killed_drill(folder, dump, login):
-    import json
-
-    path = os.pathsep.join(each for each in sys.path if each)
-    process = subprocess.Popen(
-        [sys.executable, "-c", KILLED, str(folder), str(dump), json.dumps(login)],
-        stdout=subprocess.PIPE,
-        env=dict(os.environ, PYTHONPATH=path),
-    )
-    pid = int(process.stdout.readline())
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    process.stdout.close()
-    return pid
-
-
-def _runs(pid):
-    try:
-        return Path("/proc/%d/stat" % pid).read_text(encoding="utf-8").rpartition(")")[2].split()[0] not in "ZX"
-    except FileNotFoundError:
-        return False
-
-
 def test_what_a_killed_drill_left_is_swept(source, folder):
-    pid = _killed_drill(folder, write_archive(folder / "dump.archive", source.client, ("other",)), None)
+    pid = killed_drill(MongoDB, folder, write_archive(folder / "dump.archive", source.client, ("other",)), {})
     assert len(Scratch.sweep(str(folder))) == 1
-    assert not _runs(pid)
+    assert not runs(pid)
     assert not [name for name in os.listdir(folder) if name.startswith("rbd-")]
 
 

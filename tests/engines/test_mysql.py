@@ -19,7 +19,7 @@ import zlib
 from pathlib import Path
 
 import pytest
-from files import RUN_AS, job_of, unread_job
+from files import RUN_AS, drill, job_of, unread_job
 from mysql_source import PASSWORD, Source
 
 from ansible_collections.restorable.backups.plugins.module_utils._engines import EngineError, Scratch
@@ -76,13 +76,6 @@ def command_lines():
             yield path.read_bytes().decode("utf-8", "replace")
         except OSError:
             continue
-
-
-def drill(engine, job):
-    engine.choose(job.member)
-    engine.start()
-    engine.restore(job)
-    return engine.counts()
 
 
 def text_job(tmp_path, content, name="dump.sql"):

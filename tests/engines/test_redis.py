@@ -8,16 +8,13 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import signal
 import subprocess
-import sys
-import tempfile
 import threading
 import time
 from pathlib import Path
 
 import pytest
-from files import RUN_AS, job_of, unread_job
+from files import USERS, drill, engines, job_of, killed_drill, runs, short_folder, unread_job
 
 from ansible_collections.restorable.backups.plugins.module_utils import _archive
 from ansible_collections.restorable.backups.plugins.module_utils._engines import EngineError, Scratch, _resp
@@ -61,11 +58,8 @@ class Source:
 
 @pytest.fixture
 def folder():
-    """A folder with a short name: sockets lie in it."""
-    path = tempfile.mkdtemp(prefix="rt")
-    os.chmod(path, 0o755)
-    yield Path(path)
-    shutil.rmtree(path)
+    with short_folder() as path:
+        yield path
 
 
 @pytest.fixture
@@ -83,29 +77,10 @@ def source(folder):
         each.stop()
 
 
-@pytest.fixture(params=["another user", "ourselves"] if os.geteuid() == 0 else ["ourselves"])
+@pytest.fixture(params=USERS)
 def engine(request, folder):
-    made = []
-    run_as = RUN_AS if request.param == "another user" else None
-
-    def make(**settings):
-        scratch = Scratch.create(str(folder), run_as=run_as)
-        made.append((Redis(scratch, dict({"timeout": 30}, **settings)), scratch))
-        return made[-1][0]
-
-    yield make
-    for each, scratch in made:
-        each.stop()
-        each.stop()
-        scratch.close()
-    assert not [name for name in os.listdir(folder) if name.startswith("rbd-")]
-
-
-def drill(engine, job):
-    engine.choose(job.member)
-    engine.start()
-    engine.restore(job)
-    return engine.counts()
+    with engines(Redis, folder, USERS[request.param], timeout=30) as make:
+        yield make
 
 
 EVERYTHING = [
@@ -490,44 +465,11 @@ def test_a_live_server_with_a_password(source):
     assert failure.value.code == "query_failed"
 
 
-KILLED = """
-import sys, time
-from files import RUN_AS, job_of
-from ansible_collections.restorable.backups.plugins.module_utils._engines import Scratch
-from ansible_collections.restorable.backups.plugins.module_utils._engines.redis import Redis
-engine = Redis(Scratch.create(sys.argv[1], run_as=RUN_AS), {})
-job = job_of(sys.argv[2])
-engine.choose(job.member)
-engine.start()
-engine.restore(job)
-print(engine._server.pid, flush=True)
-time.sleep(60)
-"""
-
-
 def test_what_a_killed_drill_left_is_swept(source, folder):
-    server = source()
-    server.save(folder / "dump.rdb")
-    path = os.pathsep.join(each for each in sys.path if each)
-    drill_process = subprocess.Popen(
-        [sys.executable, "-c", KILLED, str(folder), str(folder / "dump.rdb")],
-        stdout=subprocess.PIPE,
-        env=dict(os.environ, PYTHONPATH=path),
-    )
-    pid = int(drill_process.stdout.readline())
-    drill_process.send_signal(signal.SIGKILL)
-    drill_process.wait()
-    drill_process.stdout.close()
+    pid = killed_drill(Redis, folder, source().save(folder / "dump.rdb"), {})
     assert len(Scratch.sweep(str(folder))) == 1
-    assert not _runs(pid)
+    assert not runs(pid)
     assert not [name for name in os.listdir(folder) if name.startswith("rbd-")]
-
-
-def _runs(pid):
-    try:
-        return Path("/proc/%d/stat" % pid).read_text(encoding="utf-8").rpartition(")")[2].split()[0] not in "ZX"
-    except FileNotFoundError:
-        return False
 
 
 def test_two_drills_of_one_file(engine, source, folder):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 
 import pytest
-from files import RUN_AS, job_of, unread_job
+from files import RUN_AS, drill, job_of, unread_job
 
 from ansible_collections.restorable.backups.plugins.module_utils._engines import EngineError, Scratch
 from ansible_collections.restorable.backups.plugins.module_utils._engines.sqlite import SQLite
@@ -41,13 +41,6 @@ WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 3000)
   INSERT INTO customers SELECT x, 'Jürgen ' || x, x / 7.0, CASE x % 3 WHEN 0 THEN randomblob(9) END FROM n;
 INSERT INTO "order ""x"" y" SELECT id, id FROM customers WHERE id % 2;
 """
-
-
-def drill(engine, job):
-    engine.choose(job.member)
-    engine.start()
-    engine.restore(job)
-    return engine.counts()
 
 
 def test_a_whole_one(engine, tmp_path):
