@@ -37,7 +37,8 @@ class Budget:
         self._plain += size
         limits = self._limits
         if limits.max_plain_bytes is not None and self._plain > limits.max_plain_bytes:
-            raise Damaged("bomb", "becomes more than the %d bytes that are allowed" % limits.max_plain_bytes, self._plain)
+            message = "becomes more than the %d bytes that are allowed" % limits.max_plain_bytes
+            raise Damaged("bomb", message, self._plain)
         if self._plain > limits.ratio_from and self._plain > limits.max_ratio * max(self._source.offset, 1):
             message = "becomes more than %g times as large as it is" % limits.max_ratio
             raise Damaged("bomb", message, self._plain)
