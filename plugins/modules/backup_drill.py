@@ -282,7 +282,9 @@ restored:
       returned: always
       type: str
     tables:
-      description: The tables after the restore, with C(database), C(name) and C(rows), which are null for a view of MongoDB.
+      description:
+        - The tables after the restore, with C(database), C(name) and C(rows).
+        - The rows are V(null) for a view of MongoDB, and for an unlogged table of a base backup, which holds none of its rows.
       returned: always
       type: list
       elements: dict

@@ -80,7 +80,10 @@ def assert_same_content(engine, live, database):
 
 
 def definitions_of(side, databases):
-    return {key[1:]: text for key, text in side.definitions().items() if key[0] in databases}
+    """Without the encoding, which is only the dump's where it makes its database."""
+    return {
+        key[1:]: text for key, text in side.definitions().items() if key[0] in databases and key[1] != "encoding"
+    }
 
 
 # -- honest dumps -------------------------------------------------------------------------------------------------
@@ -132,6 +135,8 @@ def test_a_dump_that_makes_its_database(source, live, tmp_path):
         engine.restore(job)
         assert engine.counts() == {("rich", name): rows for name, rows in RICH_COUNTS.items()} == job.member.tables
         assert_same_content(engine, live, "rich")
+        key = ("rich", "encoding", "")
+        assert engine.definitions()[key] == live.definitions()[key] == "UTF8"
         assert engine.query("SELECT count(*) FROM ONLY app.users", "rich") == [["1000"]]
 
 

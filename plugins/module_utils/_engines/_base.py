@@ -91,7 +91,8 @@ class Engine:
         raise NotImplementedError
 
     def counts(self):
-        """{(database or None, name): rows}: exact, named as in Member.tables. A view that is listed has None."""
+        """{(database or None, name): rows}: exact, named as in Member.tables. None where they
+        cannot be told: of a view that is listed, or of a table whose rows such a backup leaves out."""
         raise NotImplementedError
 
     def query(self, sql, database=None):

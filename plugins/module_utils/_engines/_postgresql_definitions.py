@@ -143,6 +143,7 @@ _COMMENTS = """SELECT 'comment', i.type || ' ' || i.identity, c.description
     'pg_subscription'::regclass, 'pg_event_trigger'::regclass, 'pg_foreign_data_wrapper'::regclass, 'pg_language'::regclass)
   AND i.schema IS DISTINCT FROM {helpers}
   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = c.classoid AND d.objid = c.objoid AND d.deptype = 'e')"""
+_ENCODING = """SELECT 'encoding', '', pg_encoding_to_char(b.encoding) FROM pg_database b WHERE b.datname = current_database()"""
 # Anybody sees which there are; their bytes only who may.
 _LARGE_OBJECTS = """SELECT 'large object', m.oid::text, CASE WHEN (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
     OR pg_has_role(m.lomowner, 'USAGE') OR EXISTS (SELECT FROM aclexplode(m.lomacl) e
@@ -156,4 +157,4 @@ def query(helpers):
         text.replace("{own}", _OWN.replace("{helpers}", helpers).replace("{catalog}", catalog).replace("{oid}", oid))
         for catalog, oid, text in _KINDS
     ]
-    return "\nUNION ALL ".join(parts + [_COMMENTS.replace("{helpers}", helpers), _LARGE_OBJECTS]) + ";\n"
+    return "\nUNION ALL ".join(parts + [_COMMENTS.replace("{helpers}", helpers), _LARGE_OBJECTS, _ENCODING]) + ";\n"

@@ -220,9 +220,11 @@ def parse_rows(text, token):
 class Reader:
     """Counts, queries and checksums of some databases of a server."""
 
-    def __init__(self, databases, login_of, helpers=None, jobs=2, timeout=None):
-        """``databases``: {name in the dump, or None: name on the server}; ``login_of(name on the server)``."""
+    def __init__(self, databases, login_of, helpers=None, jobs=2, timeout=None, physical=False):
+        """``databases``: {name in the dump, or None: name on the server}; ``login_of(name on the server)``. ``physical``:
+        it is a copy of files, which holds no rows of unlogged tables: they are not counted."""
         self.databases = databases
+        self._none = "CASE WHEN c.relpersistence = 'u' THEN NULL ELSE 0 END" if physical else "0"
         self._login_of, self._helpers, self._jobs, self._timeout = login_of, helpers, jobs, timeout
 
     def counts(self):
@@ -235,7 +237,7 @@ class Reader:
         helpers, login = self._helpers, self._login_of(database)
         tables = login.run(
             _TABLES.format(
-                extra="coalesce((SELECT rows FROM %s.rows WHERE relation = c.oid), 0)" % helpers if helpers else "0",
+                extra="coalesce((SELECT rows FROM %s.rows WHERE relation = c.oid), 0)" % helpers if helpers else self._none,
                 helpers=literal(helpers or ""),
                 known="c.oid IN (SELECT relation FROM %s.rows)" % helpers if helpers else "false",
             ),
@@ -250,7 +252,7 @@ class Reader:
 
     def _count_share(self, login, database, tables):
         sql = [
-            "SELECT 0, %d, count(*) - %s FROM ONLY %s.%s" % (number, extra, quoted(schema), quoted(name))
+            "SELECT 0, %d, count(*) - %s FROM ONLY %s.%s" % (number, extra or "NULL", quoted(schema), quoted(name))
             for number, (schema, name, extra) in enumerate(tables)
         ]
         # One answer for many tables: a statement for each would be an answer for each.
@@ -262,7 +264,9 @@ class Reader:
                 self._settings(_SAME_TEXT),
                 "query_failed",
             )
-        return [("%s.%s" % tuple(tables[int(number)][:2]), int(rows)) for _zero, number, rows in found]
+        return [
+            ("%s.%s" % tuple(tables[int(number)][:2]), None if rows is None else int(rows)) for _zero, number, rows in found
+        ]
 
     def query(self, sql, database=None):
         if _is_several(sql):

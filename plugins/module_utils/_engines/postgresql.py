@@ -189,7 +189,9 @@ class PostgreSQL(Engine):
             raise self._explained(error)
         helpers = None if self._physical else self.helpers
         self._readers = {name: self._host.reader(name) for name in self.databases.values()}
-        self._reader = Reader(self.databases, self._readers.__getitem__, helpers, self.jobs, self.timeout)
+        self._reader = Reader(
+            self.databases, self._readers.__getitem__, helpers, self.jobs, self.timeout, self._physical
+        )
 
     def database(self, key, encoding=None, locale=None):
         """Make the scratch database for one of the dump, where it is not there."""
@@ -355,7 +357,13 @@ class PostgreSQL(Engine):
         return self._reader.checksum(table, database)
 
     def definitions(self):
-        return self._reader.definitions()
+        found = self._reader.definitions()
+        for key in self.databases:
+            if not self.filter.databases.get(key, {}).get("encoding"):
+                # The encoding of the text alone, which any client may ask for.
+                del found[key, "encoding", ""]
+                found[key, "encoding", None] = None
+        return found
 
     def dialect(self):
         return self._reader.dialect()

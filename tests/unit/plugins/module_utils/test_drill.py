@@ -322,6 +322,24 @@ def test_what_is_no_row_is_compared_too(run, monkeypatch, defined, words, held):
     assert run(compare=live(mode="checksum", tables=["customers"]))["proven"]
 
 
+def test_what_has_no_rows_of_its_own_is_not_counted(run, monkeypatch):
+    monkeypatch.setattr(Engine, "counts", lambda self: {**SAME, (None, "public.view"): None})
+    for there in (None, 5):
+        monkeypatch.setattr(Engine, "lives", {**SAME, (None, "public.view"): there})
+        result = run(compare=live(mode="checksum"))
+        assert result["proven"] and result["restored"][0]["rows"] == 10
+        assert [one["name"] for one in result["restored"][0]["checksums"]] == ["public.customers", "public.order"]
+
+
+def test_roles_of_what_was_left_out_are_those_of_the_live_server(run, monkeypatch):
+    monkeypatch.setattr(Engine, "lives", SAME)
+    monkeypatch.setattr(Engine, "roles", lambda self: {"app", "apq"}, raising=False)
+    monkeypatch.setattr(Live, "roles", lambda self: {"app", "boss"}, raising=False)
+    (violation,) = run(compare=live(mode="checksum"))["violations"]
+    assert (violation["code"], violation["observed"]) == ("definition_mismatch", "apq")
+    assert run(compare=live())["proven"]
+
+
 # -- proofs ------------------------------------------------------------------------------------------------------------
 
 
