@@ -131,14 +131,15 @@ ORDER BY pg_catalog.pg_relation_size(c.oid) DESC, 1, 2
 
 # Floating point numbers as their bits: how many digits are printed changed between versions.
 _COLUMNS = """
-SELECT c.relkind, CASE WHEN t.typname IN ('float4', 'float8') AND t.typnamespace = 'pg_catalog'::regnamespace
+SELECT s.nspname || '.' || c.relname, CASE c.relkind WHEN 'r' THEN 'ONLY ' ELSE '' END || format('%I.%I', s.nspname, c.relname),
+  CASE WHEN t.typname IN ('float4', 'float8') AND t.typnamespace = 'pg_catalog'::regnamespace
   THEN format('%s(%I)', t.typname || 'send', a.attname) ELSE quote_ident(a.attname) END
 FROM pg_class c JOIN pg_namespace s ON s.oid = c.relnamespace LEFT JOIN pg_attribute a
   ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped LEFT JOIN pg_type t ON t.oid = a.atttypid
-WHERE s.nspname || '.' || c.relname = {table} AND c.relkind IN ('r', 'p', 'm', 'f') ORDER BY a.attnum
+WHERE s.nspname || '.' || c.relname IN ({tables}) AND c.relkind IN ('r', 'p', 'm', 'f') ORDER BY 1, a.attnum
 """
 _CHECKSUM = """
-SELECT count(*), coalesce(sum(('x' || substr(h, 1, 15))::bit(60)::bigint::numeric), 0),
+SELECT {number}, count(*), coalesce(sum(('x' || substr(h, 1, 15))::bit(60)::bigint::numeric), 0),
   coalesce(sum(('x' || substr(h, 16, 15))::bit(60)::bigint::numeric), 0)
 FROM (SELECT md5(ROW({columns})::text) AS h FROM {table}) AS rows
 """
@@ -255,18 +256,17 @@ class Reader:
             "SELECT 0, %d, count(*) - %s FROM ONLY %s.%s" % (number, extra or "NULL", quoted(schema), quoted(name))
             for number, (schema, name, extra) in enumerate(tables)
         ]
-        # One answer for many tables: a statement for each would be an answer for each.
-        found = []
-        for start in range(0, len(sql), 100):
-            found += login.run(
-                " UNION ALL ".join(sql[start : start + 100]) + ";\n",
-                database,
-                self._settings(_SAME_TEXT),
-                "query_failed",
-            )
+        found = self._ask_many(login, database, sql)
         return [
             ("%s.%s" % tuple(tables[int(number)][:2]), None if rows is None else int(rows)) for _zero, number, rows in found
         ]
+
+    def _ask_many(self, login, database, sql):
+        """The rows of many statements. One answer for many: a statement for each would be an answer for each."""
+        found, settings = [], self._settings(_SAME_TEXT)
+        for start in range(0, len(sql), 100):
+            found += login.run(" UNION ALL ".join(sql[start : start + 100]) + ";\n", database, settings, "query_failed")
+        return found
 
     def query(self, sql, database=None):
         if _is_several(sql):
@@ -275,30 +275,38 @@ class Reader:
         return self._login_of(actual).ask(sql, actual, self._settings({}))
 
     def checksum(self, table, database=None):
-        actual, settings = self._actual(database), self._settings(_SAME_TEXT)
-        login = self._login_of(actual)
-        columns = login.run(_COLUMNS.format(table=_text(table)), actual, settings, "query_failed")
-        if not columns:
-            raise EngineError("query_failed", "there is no table %s" % table)
-        names = login.run(
-            "SELECT format('%%I.%%I', s.nspname, c.relname)"
-            " FROM pg_class c JOIN pg_namespace s ON s.oid = c.relnamespace WHERE s.nspname || '.' || c.relname = %s;\n"
-            % _text(table),
-            actual,
-            settings,
-            "query_failed",
-        )
-        only = "ONLY " if columns[0][0] == "r" else ""
-        rows = login.run(
-            _CHECKSUM.format(
-                columns=", ".join(name for _kind, name in columns if name is not None), table=only + names[0][0]
-            ),
-            actual,
-            settings,
-            "query_failed",
-        )
-        count, first, second = rows[0]
-        return "%s:%x:%x" % (count, int(first), int(second))
+        (found,) = self.checksums([(database, table)]).values()
+        return found
+
+    def checksums(self, tables):
+        found = {}
+        for database in sorted({database for database, _table in tables}, key=str):
+            names = [table for other, table in tables if other == database]
+            found.update(((database, name), text) for name, text in self._checksums(self._actual(database), names))
+        return found
+
+    def _checksums(self, database, names):
+        login = self._login_of(database)
+        tables = {}
+        question = _COLUMNS.format(tables=", ".join(map(_text, names)))
+        for name, place, column in login.run(question, database, self._settings(_SAME_TEXT), "query_failed"):
+            tables.setdefault(name, (place, []))[1].append(column)
+        for name in names:
+            if name not in tables:
+                raise EngineError("query_failed", "there is no table %s" % name)
+        sql = []
+        for number, name in enumerate(names):
+            place, columns = tables[name]
+            columns = ", ".join(column for column in columns if column is not None)
+            sql.append(_CHECKSUM.format(number=number, columns=columns, table=place))
+        shares = [sql[start :: self._jobs] for start in range(min(self._jobs, len(sql)))]
+        with ThreadPoolExecutor(max(1, len(shares))) as pool:
+            answers = list(pool.map(lambda share: self._ask_many(login, database, share), shares))
+        return [
+            (names[int(number)], "%s:%x:%x" % (count, int(first), int(second)))
+            for answer in answers
+            for number, count, first, second in answer
+        ]
 
     def definitions(self):
         found = {}

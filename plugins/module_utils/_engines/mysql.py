@@ -532,7 +532,15 @@ class MysqlEngine(Engine):
         return self._alive(lambda: self._user.query(sql, self._real(database)))
 
     def checksum(self, table, database=None):
-        return self._alive(lambda: self._user.checksum(self._real(database), table))
+        (found,) = self.checksums([(database, table)]).values()
+        return found
+
+    def checksums(self, tables):
+        def work():
+            names = [(self._real(database), table) for database, table in tables]
+            return dict(zip(tables, self._user.checksums(names, self.jobs)))
+
+        return self._alive(work)
 
     def definitions(self):
         # The account of a restore is left with reading, which shows no triggers.
@@ -684,33 +692,41 @@ class Client:
             % ", ".join(sql_text.literal(name) for name in names)
         )
         tables = [(sql_text.unhex(database), sql_text.unhex(table)) for database, table in tables]
-        scripts = ["" for _each in range(min(jobs, len(tables)))]
-        for number, (database, table) in enumerate(tables):
-            scripts[number % len(scripts)] += "SELECT %d, COUNT(*) FROM %s.%s;\n" % (
-                number,
-                sql_text.name(database),
-                sql_text.name(table),
-            )
+        counts = [
+            "SELECT %d, COUNT(*) FROM %s.%s;\n" % (number, sql_text.name(database), sql_text.name(table))
+            for number, (database, table) in enumerate(tables)
+        ]
         found = {}
-        with ThreadPoolExecutor(max(1, len(scripts))) as pool:
-            for rows in pool.map(self.ask, scripts):
-                for number, count in rows:
-                    database, table = tables[int(number)]
-                    found[names[database], table] = int(count)
+        for number, count in self._ask_many(counts, jobs):
+            database, table = tables[int(number)]
+            found[names[database], table] = int(count)
         return found
 
-    def checksum(self, database, table):
-        columns = self.ask(
-            "SELECT HEX(column_name), data_type FROM information_schema.columns "
-            "WHERE table_schema = %s AND table_name = %s AND "
-            "COALESCE(generation_expression, '') NOT IN ('ROW START', 'ROW END');"
-            % (sql_text.literal(database), sql_text.literal(table))
-        )
-        if not columns:
-            raise EngineError("query_failed", "there is no table %s in database %s" % (table, database))
-        columns = [(sql_text.unhex(column), kind) for column, kind in columns]
-        rows = self.ask(sql_text.SESSION + sql_text.checksum(database, table, columns))
-        return "%s:%016x" % (rows[0][0], int(rows[0][1]))
+    def _ask_many(self, statements, jobs, before=""):
+        """The rows of many statements, by a few clients at once."""
+        shares = [before + "".join(statements[start::jobs]) for start in range(min(jobs, len(statements)))]
+        with ThreadPoolExecutor(max(1, len(shares))) as pool:
+            return [row for rows in pool.map(self.ask, shares) for row in rows]
+
+    def checksums(self, tables, jobs):
+        """Texts in the order of ``tables``, which are (database, table)."""
+        columns = {}
+        for words in self.ask(
+            "SELECT HEX(table_schema), HEX(table_name), HEX(column_name), data_type FROM information_schema.columns "
+            "WHERE table_schema IN (%s) AND COALESCE(generation_expression, '') NOT IN ('ROW START', 'ROW END');"
+            % ", ".join(sorted({sql_text.literal(database) for database, _table in tables}))
+        ):
+            database, table, column = map(sql_text.unhex, words[:3])
+            columns.setdefault((database, table), []).append((column, words[3]))
+        sums = []
+        for number, (database, table) in enumerate(tables):
+            if (database, table) not in columns:
+                raise EngineError("query_failed", "there is no table %s in database %s" % (table, database))
+            sums.append(sql_text.checksum(number, database, table, columns[database, table]))
+        found = [None] * len(tables)
+        for number, count, total in self._ask_many(sums, jobs, sql_text.SESSION):
+            found[int(number)] = "%s:%016x" % (count, int(total))
+        return found
 
 
 class Live:
@@ -744,10 +760,15 @@ class Live:
         return self._client.query(sql, database or self.database)
 
     def checksum(self, table, database=None):
-        database = database or self.database
-        if not database:
-            raise EngineError("bad_option", "the live login names no database for table %s" % table, option="login_db")
-        return self._client.checksum(database, table)
+        (found,) = self.checksums([(database, table)]).values()
+        return found
+
+    def checksums(self, tables):
+        names = [(database or self.database, table) for database, table in tables]
+        for database, table in names:
+            if not database:
+                raise EngineError("bad_option", "the live login names no database for table %s" % table, option="login_db")
+        return dict(zip(tables, self._client.checksums(names, self._jobs)))
 
     def version(self):
         return self._client.ask("SELECT VERSION();")[0][0]

@@ -356,6 +356,9 @@ class PostgreSQL(Engine):
     def checksum(self, table, database=None):
         return self._reader.checksum(table, database)
 
+    def checksums(self, tables):
+        return self._reader.checksums(tables)
+
     def definitions(self):
         found = self._reader.definitions()
         for key in self.databases:

@@ -335,8 +335,8 @@ def test_queries_that_pass(sql):
 
 def test_checksums_do_not_depend_on_the_order_of_columns():
     columns = [("b", "varchar"), ("a`", "int"), ("c", "longblob"), ("d", "geometry"), ("e", "TEXT")]
-    script = sql_text.checksum("d`b", "t", columns)
-    assert script == sql_text.checksum("d`b", "t", columns[::-1])
+    script = sql_text.checksum(3, "d`b", "t", columns)
+    assert script == sql_text.checksum(3, "d`b", "t", columns[::-1])
     assert "`d``b`.`t`" in script and "COALESCE(`a```, '-')" in script and "HEX(CONVERT(`b` USING utf8mb4))" in script
     assert "MD5(`c`)" in script and "ST_AsBinary(`d`)" in script and "MD5(CONVERT(`e` USING utf8mb4))" in script
 
