@@ -531,3 +531,9 @@ def test_definitions(engine, source, folder):
     theirs = live.definitions()
     assert {key[2] for key in ours if ours[key] != theirs.get(key)} == {"first", "second"}
     live.close()
+    server.fill(["ACL SETUSER reader on nopass ~* +@read +@connection +info"])
+    live = Redis.live(None, {}, {"unix_socket": server.socket, "user": "reader", "password": "x"})
+    hidden = live.definitions()
+    assert hidden.pop((None, "function library", None)) is None
+    assert hidden == {(None, "option", None): None}
+    live.close()

@@ -28,7 +28,7 @@ save 86400 1000000000
 daemonize no
 user default off
 user {admin} on >{password} ~* &* +@all
-user {reader} on >{reader_password} ~* resetchannels -@all +@read +@connection +info +command
+user {reader} on >{reader_password} ~* resetchannels -@all +@read +@connection +info +time +command +function|list
 """
 
 

@@ -81,6 +81,8 @@ _FIRST_OF = {
     b"list": _list_of,
     b"stream": _stream_of,
 }
+# The first word of a refusal for want of rights.
+_NOT_ALLOWED = "NOPERM"
 
 
 class Redis(Engine):
@@ -407,20 +409,33 @@ class Reader:
 
     def definitions(self):
         """The libraries of functions, and when the keys of each database end."""
-        found = {(None, "function library", name): text for name, text in self._libraries()}
+        libraries = self._libraries()
+        found = {(None, "function library", name): text for name, text in libraries or ()}
+        if libraries is None:
+            found[(None, "function library", None)] = None
         for _database, name in self.counts():
-            ends = self._ends(name)
+            try:
+                ends = self._ends(name)
+            except EngineError as error:
+                if _NOT_ALLOWED not in error.message:
+                    raise
+                # This user may not ask what time it is there.
+                found[(None, "option", None)] = None
+                break
             if ends:
                 found[(None, "option", "%s keys with a TTL" % name)] = ends
         return found
 
     def _libraries(self):
+        """None where this user may not see them."""
         try:
             answer = self.connection.ask("FUNCTION", "LIST", "WITHCODE")
         except _resp.Refusal as refusal:
             # Servers before Redis 7 have none.
             if "unknown command" in str(refusal).lower():
                 return []
+            if refusal.word == _NOT_ALLOWED:
+                return None
             raise EngineError("query_failed", "Redis: %s" % refusal) from None
         except socket.timeout:
             raise EngineError("query_failed", "no answer within %s seconds" % self._timeout) from None
