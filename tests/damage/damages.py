@@ -337,7 +337,9 @@ def _of_postgresql(data: bytes, core: PlainPostgresql) -> Iterator[Change]:
     encoding = re.search(rb"SET client_encoding = '(\w+)'", data)
     if encoding and not data.isascii():
         other = b"LATIN1" if encoding[1] == b"UTF8" else b"LATIN2"
-        yield Change("another encoding declared", "wrong encoding", CONTENT, lambda: _without(data, *encoding.span(1), other))
+        # Everywhere: what makes the database says so too.
+        yield Change("another encoding declared", "wrong encoding", CONTENT, lambda: data.replace(
+            encoding[0], encoding[0].replace(encoding[1], other)))
     blocks = [match for match in core.COPY.finditer(data) if match["rows"].count(b"\n") > 2]
     if not blocks:
         return

@@ -264,18 +264,21 @@ class MariaDB(Server):
 
 
 class Redis(Server):
-    """Redis of the system on a socket, with no snapshots of its own accord."""
+    """Redis of the system on a socket, with no snapshots of its own accord. ``log``: what it begins with."""
 
-    def __init__(self, home: Path, append_only: bool = False) -> None:
+    def __init__(self, home: Path, append_only: bool = False, log: bytes | None = None) -> None:
         super().__init__(home)
-        self._append_only = append_only
+        self._append_only = append_only or log is not None
+        self._log = log
 
     @property
     def socket(self) -> Path:
         return self.sockets / "r.sock"
 
     def _start(self) -> None:
-        self._spawn([program("redis-server", "redis-server"), "--port", "0", "--unixsocket", str(self.socket), "--save", "",
+        if self._log is not None:
+            (self.home / "appendonly.aof").write_bytes(self._log)
+        self._spawn([program("redis-server", "redis-server"), "--port", "0", "--enable-debug-command", "yes", "--unixsocket", str(self.socket), "--save", "",
                      "--appendonly", "yes" if self._append_only else "no", "--appendfsync", "no", "--databases", "16",
                      "--dir", str(self.home), "--dbfilename", "dump.rdb"], self._answers)
 

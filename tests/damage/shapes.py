@@ -27,7 +27,7 @@ from pathlib import Path
 
 import zstandard
 
-from .servers import program
+from .servers import Redis, ServerError, program
 
 Tree = dict[str, bytes]  # files by their paths
 
@@ -411,6 +411,18 @@ class Aof(Core):
 
     def covers(self, data: bytes) -> Callable[[int], bool]:
         return lambda offset: offset < self._preamble
+
+    def same(self, data: bytes, other: bytes) -> bool:
+        return self._loaded(other) is not None and self._loaded(data) == self._loaded(other)
+
+    def _loaded(self, data: bytes) -> bytes | None:
+        """Redis's own digest of all that it makes of the log; None if it refuses."""
+        with tempfile.TemporaryDirectory(prefix="rbg-") as folder:
+            try:
+                with Redis(Path(folder, "server"), log=data) as server:
+                    return server.command("DEBUG", "DIGEST")
+            except ServerError:
+                return None
 
 
 class MongoArchive(Core):

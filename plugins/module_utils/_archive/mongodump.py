@@ -39,6 +39,10 @@ _SYSTEMS_RESTORED = ("system.js",)
 
 # Metadata are options and indexes. What is longer is damage, or meant to use up memory.
 _MAX_METADATA = 4 << 20
+# The names that the tools write.
+_HEADER = ("concurrent_collections", "version", "server_version", "tool_version")
+_METADATA = ("options", "indexes", "uuid", "collectionName", "type")
+_TYPES = ("collection", "view", "timeseries")
 _COMPRESSION = re.compile(r"\.(gz|bz2|xz|zst)$")
 # mongodump shortens names that are too long for a file to so many characters, and ends them with a hash.
 _SHORTENED = 238
@@ -62,6 +66,17 @@ def is_restored(database, collection):
     if database in SERVERS_OWN or collection.startswith("$") or not database and collection == "oplog":
         return False
     return not collection.startswith("system.") or collection.startswith(BUCKETS) or collection in _SYSTEMS_RESTORED
+
+
+def _misspelt(words, known):
+    """(a word, the one that it should be) where one bit is another, else None. What else is unknown may be new."""
+    for word in words:
+        for right in known:
+            if word != right and len(word) == len(right):
+                others = [ord(one) ^ ord(two) for one, two in zip(word, right) if one != two]
+                if len(others) == 1 and others[0] & (others[0] - 1) == 0:
+                    return word, right
+    return None
 
 
 class Metadata:
@@ -88,6 +103,9 @@ class Metadata:
         document = self.document
         if not isinstance(document, dict):
             raise Damaged("bad_structure", "%s: the metadata are no object" % where, None)
+        wrong = _misspelt(document, _METADATA) or _misspelt([str(document.get("type"))], _TYPES)
+        if wrong:
+            raise Damaged("bad_structure", "%s: the metadata have %s instead of %s" % ((where,) + wrong), None)
         indexes, uuid = document.get("indexes"), document.get("uuid")
         if not isinstance(document.get("options") or {}, dict):
             raise Damaged("bad_structure", "%s: the collection's options are no object" % where, None)
@@ -159,6 +177,9 @@ def _announced(stream, member, report):
     if stream.read(4) != MAGIC:
         raise Damaged("bad_structure", "does not begin like an archive of mongodump", 0)
     header = _fields(stream, ("version", str), ("server_version", str))
+    wrong = _misspelt(header, _HEADER)
+    if wrong:
+        report.problem("bad_structure", "the header has %s instead of %s" % wrong, member.name, 4)
     member.server_version, member.tool, member.tool_version = (
         header["server_version"],
         "mongodump",

@@ -131,18 +131,21 @@ ORDER BY pg_catalog.pg_relation_size(c.oid) DESC, 1, 2
 
 # Floating point numbers as their bits: how many digits are printed changed between versions.
 _COLUMNS = """
-SELECT s.nspname || '.' || c.relname, CASE c.relkind WHEN 'r' THEN 'ONLY ' ELSE '' END || format('%I.%I', s.nspname, c.relname),
+SELECT getdatabaseencoding(), s.nspname || '.' || c.relname, CASE c.relkind WHEN 'r' THEN 'ONLY ' ELSE '' END || format('%I.%I', s.nspname, c.relname),
   CASE WHEN t.typname IN ('float4', 'float8') AND t.typnamespace = 'pg_catalog'::regnamespace
   THEN format('%s(%I)', t.typname || 'send', a.attname) ELSE quote_ident(a.attname) END
 FROM pg_class c JOIN pg_namespace s ON s.oid = c.relnamespace LEFT JOIN pg_attribute a
   ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped LEFT JOIN pg_type t ON t.oid = a.atttypid
-WHERE s.nspname || '.' || c.relname IN ({tables}) AND c.relkind IN ('r', 'p', 'm', 'f') ORDER BY 1, a.attnum
+WHERE s.nspname || '.' || c.relname IN ({tables}) AND c.relkind IN ('r', 'p', 'm', 'f') ORDER BY 2, a.attnum
 """
 _CHECKSUM = """
 SELECT {number}, count(*), coalesce(sum(('x' || substr(h, 1, 15))::bit(60)::bigint::numeric), 0),
   coalesce(sum(('x' || substr(h, 16, 15))::bit(60)::bigint::numeric), 0)
-FROM (SELECT md5(ROW({columns})::text) AS h FROM {table}) AS rows
+FROM (SELECT {digest} AS h FROM (SELECT ROW({columns})::text AS r FROM {table}) AS texts) AS rows
 """
+# The same characters are the same bytes in one encoding only. Of SQL_ASCII nobody knows the characters.
+_DIGEST = "md5(convert_to(r, 'UTF8'))"
+_DIGEST_OF_BYTES = "md5(r)"
 
 
 class Login:
@@ -289,7 +292,9 @@ class Reader:
         login = self._login_of(database)
         tables = {}
         question = _COLUMNS.format(tables=", ".join(map(_text, names)))
-        for name, place, column in login.run(question, database, self._settings(_SAME_TEXT), "query_failed"):
+        digest = _DIGEST
+        for encoding, name, place, column in login.run(question, database, self._settings(_SAME_TEXT), "query_failed"):
+            digest = _DIGEST_OF_BYTES if encoding == "SQL_ASCII" else _DIGEST
             tables.setdefault(name, (place, []))[1].append(column)
         for name in names:
             if name not in tables:
@@ -298,7 +303,7 @@ class Reader:
         for number, name in enumerate(names):
             place, columns = tables[name]
             columns = ", ".join(column for column in columns if column is not None)
-            sql.append(_CHECKSUM.format(number=number, columns=columns, table=place))
+            sql.append(_CHECKSUM.format(number=number, digest=digest, columns=columns, table=place))
         shares = [sql[start :: self._jobs] for start in range(min(self._jobs, len(sql)))]
         with ThreadPoolExecutor(max(1, len(shares))) as pool:
             answers = list(pool.map(lambda share: self._ask_many(login, database, share), shares))

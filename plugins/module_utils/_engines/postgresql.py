@@ -423,7 +423,10 @@ class Script:
         else:
             if self._ended_database not in (None,) + _EVERYWHERE and not self._fixed:
                 self._open(self._ended_database)
-            return
+                return
+            if self._goes_on or self._engine.databases or self._ended_database is not None or not before:
+                return
+            # All of it: what an empty database is dumped to.
         key = self._open(self._database)
         self._engine.run_script(key, self._after(before, pieces), self._guarded)
 

@@ -558,6 +558,17 @@ class TestFolder:
             ("dump/shop/orders.metadata.json.gz", gzip.compress(metadata("others").encode()), "bad_structure"),
             ("dump/shop/orders.metadata.json.gz", gzip.compress(b'{"options": "\xff"}'), "bad_encoding"),
             ("dump/shop/orders.metadata.json.gz", gzip.compress(b" " * (5 << 20)), "bad_structure"),
+            # One bit of a name, and of a word.
+            (
+                "dump/shop/orders.metadata.json.gz",
+                gzip.compress(metadata("orders").replace("indexes", "indepes").encode()),
+                "bad_structure",
+            ),
+            (
+                "dump/shop/orders.metadata.json.gz",
+                gzip.compress(metadata("orders", type="cgllection").encode()),
+                "bad_structure",
+            ),
             # The tools take what is not compressed as it is; the name says that it should be.
             ("dump/shop/orders.bson.gz", b"".join(ORDERS), "bad_structure"),
             ("dump/shop/orders.bson.gz", b"", "empty"),
@@ -571,6 +582,10 @@ class TestFolder:
         member, problems = folder(dict(FILES, **{name: content}))
         assert problems[0]["code"] == code
         assert problems[0]["member"] == name
+
+    def test_what_is_unknown_may_be_new(self):
+        content = gzip.compress(metadata("orders", type="queue", since=7).encode())
+        assert folder(dict(FILES, **{"dump/shop/orders.metadata.json.gz": content}))[1] == []
 
     def test_a_file_by_itself(self):
         report = Report()

@@ -26,6 +26,7 @@ FILES = {
     "blobs_2570.toc": b"77 blob_77.dat\n",
     "toc.dat": CONTENTS_18,
 }
+SCRIPT = b"-- a script\n\n--\n-- PostgreSQL database dump complete\n--\n\n"
 
 
 def packed(files):
@@ -151,10 +152,10 @@ def test_rows_as_inserts():
 # -- the tar format
 
 
-def tarred(files, script=True):
+def tarred(files, script=SCRIPT):
     made = io.BytesIO()
     with tarfile.open(fileobj=made, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        for name, content in list(files.items()) + [("restore.sql", b"-- a script\n")] * script:
+        for name, content in list(files.items()) + ([("restore.sql", script)] if script else []):
             about = tarfile.TarInfo(name)
             about.size = len(content)
             tar.addfile(about, io.BytesIO(content))
@@ -176,6 +177,12 @@ def test_a_tar():
     renamed = dict(IN_TAR, **{"toc.dat": CONTENTS_18.replace(b"\x0e\0\0\0blobs_2570.toc", b"\x08\0\0\0" + b"2570.dat")})
     assert renamed["toc.dat"] != CONTENTS_18
     assert not archive_reading.look(pg_tar, tarred(renamed))[1]
+
+
+def test_the_script_in_a_tar_comes_to_its_end():
+    for script, code in ((SCRIPT[:-40], "incomplete"), (SCRIPT.replace(b"script", b"scr\0pt"), "bad_structure")):
+        _member, problems = archive_reading.look(pg_tar, tarred(IN_TAR, script))
+        assert [problem["code"] for problem in problems] == [code]
 
 
 def test_every_truncation_of_a_tar():

@@ -339,7 +339,11 @@ def test_all_of_an_archive_goes_to_the_one_database():
 
 
 def test_an_empty_dump_is_an_empty_database():
-    assert script("SET x = 1;\n").made == [(None, None, None)]
+    settings = script("SET x = 1;\n")
+    assert settings.made == [(None, None, None)]
+    # What it sets is held to what there is.
+    assert [text for _key, text, _guarded in settings.ran] == ["SET x = 1;"]
+    assert script("").made == [(None, None, None)]
     assert script("").ran == []
 
 
