@@ -25,6 +25,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import bson
 import zstandard
 
 from .servers import Redis, ServerError, program
@@ -438,6 +439,19 @@ class MongoArchive(Core):
     def covers(self, data: bytes) -> Callable[[int], bool]:
         body = data.find(b"\xff\xff\xff\xff")
         return lambda offset: offset >= body
+
+    def same(self, data: bytes, other: bytes) -> bool:
+        # Which programs were at work, and how busily, is not restored.
+        return self._without_programs(data) == self._without_programs(other)
+
+    @staticmethod
+    def _without_programs(data: bytes) -> tuple[list[str], str, bytes] | bytes:
+        size = int.from_bytes(data[4:8], "little")
+        try:
+            header = bson.decode(data[4:4 + size])
+            return list(header), header["version"], data[4 + size:]
+        except (bson.errors.BSONError, KeyError):
+            return data
 
 
 class Bson(Core):

@@ -39,6 +39,8 @@ _SYSTEMS_RESTORED = ("system.js",)
 
 # Metadata are options and indexes. What is longer is damage, or meant to use up memory.
 _MAX_METADATA = 4 << 20
+# How many collections mongodump writes at once: 4, or as asked for.
+_MOST_AT_ONCE = 1 << 16
 # The names that the tools write.
 _HEADER = ("concurrent_collections", "version", "server_version", "tool_version")
 _METADATA = ("options", "indexes", "uuid", "collectionName", "type")
@@ -177,6 +179,9 @@ def _announced(stream, member, report):
     if stream.read(4) != MAGIC:
         raise Damaged("bad_structure", "does not begin like an archive of mongodump", 0)
     header = _fields(stream, ("version", str), ("server_version", str))
+    at_once = header.get("concurrent_collections", 1)
+    if not isinstance(at_once, int) or not 0 < at_once <= _MOST_AT_ONCE:
+        report.problem("bad_structure", "the header tells of %s collections at once" % at_once, member.name, 4)
     wrong = _misspelt(header, _HEADER)
     if wrong:
         report.problem("bad_structure", "the header has %s instead of %s" % wrong, member.name, 4)
