@@ -302,7 +302,7 @@ def existing_python(tmp_path):
 def test_a_disk_that_fills_up_in_the_middle(drills):
     """Rows that take little room in the dump and much in the database."""
     (drills.place / "large.sql").write_text(
-        POSTGRESQL % "INSERT INTO public.t SELECT repeat(md5(n::text), 40) FROM generate_series(1, 200000) n;\n")
+        POSTGRESQL % "DO $$ BEGIN INSERT INTO public.t SELECT repeat(md5(n::text), 40) FROM generate_series(1, 200000) n; END $$;\n")
     run = drills.in_a_small_file_system(96 << 20, {DRILL: {"path": str(drills.place / "large.sql"), "space_factor": 0}})
     assert run.only.failure == "no_space", run.output
     assert "No space left on device" in run.only["msg"]
