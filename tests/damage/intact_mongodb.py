@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 from .servers import MongoDB
-from .shapes import (Bson, Gzip, MongoArchive, Opaque, Stack, Tree, TreeTar, read_folder, tree_as_tar,
+from .shapes import (Bson, Gzip, MongoArchive, MongoMetadata, Stack, Tree, TreeTar, read_folder, tree_as_tar,
                      write_folder)
 from .specimen import Shelf, gem
 
@@ -181,7 +181,7 @@ def folder(found: list[Collection], squeeze: bool) -> Tree:
 
 def member_of_folder(name: str) -> Stack:
     squeezed = name.endswith(".gz")
-    return Stack((Gzip(),) if squeezed else (), Bson() if ".bson" in name else Opaque(False))
+    return Stack((Gzip(),) if squeezed else (), Bson() if ".bson" in name else MongoMetadata())
 
 
 class Maker:

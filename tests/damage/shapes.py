@@ -13,6 +13,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
+import json
 import lzma
 import re
 import sqlite3
@@ -465,6 +466,25 @@ class Bson(Core):
             offset += struct.unpack_from("<i", data, offset)[0]
             found.append(offset)
         return found[:-1]
+
+
+class MongoMetadata(Core):
+    """What a collection is beside its documents, as JSON."""
+
+    def covers(self, data: bytes) -> Callable[[int], bool]:
+        return lambda offset: False
+
+    def same(self, data: bytes, other: bytes) -> bool:
+        return self._restored(other) is not None and self._restored(data) == self._restored(other)
+
+    @staticmethod
+    def _restored(data: bytes) -> dict[str, object] | None:
+        """All but what a restore does not look at: the identity, which is new, and the index that every collection has."""
+        try:
+            found = json.loads(data)
+            return {**found, "uuid": None, "indexes": [index for index in found["indexes"] if index["name"] != "_id_"]}
+        except (ValueError, KeyError, TypeError):
+            return None
 
 
 class Sqlite(Core):

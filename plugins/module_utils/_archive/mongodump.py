@@ -45,6 +45,38 @@ _MOST_AT_ONCE = 1 << 16
 _HEADER = ("concurrent_collections", "version", "server_version", "tool_version")
 _METADATA = ("options", "indexes", "uuid", "collectionName", "type")
 _TYPES = ("collection", "view", "timeseries")
+_INDEX = (
+    "v",
+    "key",
+    "name",
+    "unique",
+    "sparse",
+    "hidden",
+    "background",
+    "clustered",
+    "collation",
+    "expireAfterSeconds",
+    "partialFilterExpression",
+    "wildcardProjection",
+    "weights",
+    "default_language",
+    "language_override",
+    "textIndexVersion",
+    "2dsphereIndexVersion",
+)
+_COLLATION = (
+    "locale",
+    "caseLevel",
+    "caseFirst",
+    "strength",
+    "numericOrdering",
+    "alternate",
+    "maxVariable",
+    "normalization",
+    "backwards",
+    "version",
+)
+_NUMBERS = ("$numberInt", "$numberLong", "$numberDouble")
 _COMPRESSION = re.compile(r"\.(gz|bz2|xz|zst)$")
 # mongodump shortens names that are too long for a file to so many characters, and ends them with a hash.
 _SHORTENED = 238
@@ -79,6 +111,16 @@ def _misspelt(words, known):
                 if len(others) == 1 and others[0] & (others[0] - 1) == 0:
                     return word, right
     return None
+
+
+def _words_of_index(index):
+    """Words that are the tool's, not the user's, each with those that are known in its place."""
+    yield index, _INDEX
+    if isinstance(index.get("collation"), dict):
+        yield index["collation"], _COLLATION
+    for number in [index.get("v")] + list(index["key"].values()):
+        if isinstance(number, dict):
+            yield number, _NUMBERS
 
 
 class Metadata:
@@ -120,6 +162,9 @@ class Metadata:
                 or not isinstance(index.get("name"), str)
             ):
                 raise Damaged("bad_structure", "%s: an index without a key or a name" % where, None)
+            wrong = next(filter(None, (_misspelt(words, known) for words, known in _words_of_index(index))), None)
+            if wrong:
+                raise Damaged("bad_structure", "%s: an index has %s instead of %s" % ((where,) + wrong), None)
         if not isinstance(document.get("collectionName") or "", str):
             raise Damaged("bad_structure", "%s: the collection's name is no text" % where, None)
         if uuid and not (isinstance(uuid, str) and _UUID.match(uuid)):

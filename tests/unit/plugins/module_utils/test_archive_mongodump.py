@@ -583,6 +583,26 @@ class TestFolder:
         assert problems[0]["code"] == code
         assert problems[0]["member"] == name
 
+    @pytest.mark.parametrize(
+        "changed",
+        [
+            {"v": {"$numberInt": "2"}, "unhque": True},
+            {"v": {"$numberInp": "2"}},
+            {"key": {"v": {"$numberHnt": "1"}}},
+            {"collation": {"lobale": "de"}},
+        ],
+    )
+    def test_one_bit_of_the_words_of_an_index(self, changed):
+        index = dict({"v": 2, "key": {"name": 1}, "name": "by name"}, **changed)
+        content = metadata("orders", indexes=[index]).encode()
+        problems = folder(dict(FILES, **{"dump/shop/orders.metadata.json.gz": gzip.compress(content)}))[1]
+        assert [problem["code"] for problem in problems] == ["bad_structure"]
+
+    def test_fields_are_called_as_users_like(self):
+        index = {"v": 2, "key": {"$numberInp": 1, "lobale": 1, "w": 1}, "name": "odd"}
+        content = metadata("orders", indexes=[index]).encode()
+        assert folder(dict(FILES, **{"dump/shop/orders.metadata.json.gz": gzip.compress(content)}))[1] == []
+
     def test_what_is_unknown_may_be_new(self):
         content = gzip.compress(metadata("orders", type="queue", since=7).encode())
         assert folder(dict(FILES, **{"dump/shop/orders.metadata.json.gz": content}))[1] == []
