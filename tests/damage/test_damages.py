@@ -219,6 +219,16 @@ def test_what_counts_as_a_failure(one, word):
     assert [line[:10].strip() for line in found] == ([word] if word else [])
 
 
+def test_a_part_of_what_only_a_restore_notices(plain, monkeypatch):
+    all_of_them = list(gallery.chosen(plain))
+    monkeypatch.setattr(gallery, "_each", 3)
+    some = [damage.name for damage in gallery.chosen(plain)]
+    framing = {damage.name for damage in all_of_them if damage.kind == FRAMING}
+    assert framing < set(some)
+    others = len(all_of_them) - len(framing)
+    assert abs(len(some) - len(framing) - others / 3) < 1
+
+
 def test_the_table_counts_everything():
     shown = gallery.table([record(gallery.NEITHER, damage=None, drill=[]), record(gallery.VERIFY), record(gallery.DRILL),
                            record(gallery.HARMLESS), record(gallery.NEITHER), record(gallery.BROKEN)])
