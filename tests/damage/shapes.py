@@ -25,6 +25,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import bson
 import zstandard
@@ -446,12 +447,15 @@ class MongoArchive(Core):
         return self._without_programs(data) == self._without_programs(other)
 
     @staticmethod
-    def _without_programs(data: bytes) -> tuple[list[str], str, bytes] | bytes:
-        size = int.from_bytes(data[4:8], "little")
+    def _without_programs(data: bytes) -> tuple[list[str], str, list[Any], bytes] | bytes:
+        end = data.find(b"\xff\xff\xff\xff")
         try:
-            header = bson.decode(data[4:4 + size])
-            return list(header), header["version"], data[4 + size:]
-        except (bson.errors.BSONError, KeyError):
+            header, *about = bson.decode_all(data[4:end])
+            for each in about:
+                # A text with JSON.
+                each["metadata"] = MongoMetadata.restored(each["metadata"].encode())
+            return list(header), header["version"], about, data[end:]
+        except (bson.errors.BSONError, KeyError, ValueError, AttributeError):
             return data
 
 
@@ -475,10 +479,10 @@ class MongoMetadata(Core):
         return lambda offset: False
 
     def same(self, data: bytes, other: bytes) -> bool:
-        return self._restored(other) is not None and self._restored(data) == self._restored(other)
+        return self.restored(other) is not None and self.restored(data) == self.restored(other)
 
     @staticmethod
-    def _restored(data: bytes) -> dict[str, object] | None:
+    def restored(data: bytes) -> dict[str, object] | None:
         """All but what a restore does not look at: the identity, which is new, and the index that every collection has."""
         try:
             found = json.loads(data)

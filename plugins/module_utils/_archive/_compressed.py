@@ -27,6 +27,10 @@ _OUT = 1 << 20
 _IN = 128 << 10
 
 
+# Bits of the flags of a gzip member (RFC 1952, 2.3.1.2).
+_RESERVED = 0xE0
+
+
 class Budget:
     """How many plain bytes a compressed stream may become. Raises Damaged("bomb")."""
 
@@ -73,6 +77,9 @@ class Inflated(Stream):
             start = self._stream.offset
             left = self._stream.drain()
             raise Damaged("trailing_garbage", "%d bytes behind the end of the %s data" % (left, self._kind.name), start)
+        if self._kind.name == "gzip" and any(flags & _RESERVED for flags in self._stream.peek(4)[3:]):
+            # isal does not look.
+            raise Damaged("bad_structure", "the gzip data is damaged: flags that do not exist", self._stream.offset)
         self._engine = self._begin()
         self._members += 1
         return True

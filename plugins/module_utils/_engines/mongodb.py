@@ -536,13 +536,21 @@ class Reader:
         return [_row(document) for document in self._find(there, command)]
 
     def checksum(self, table, database=None):
-        """The sum of the SHA-256 of all documents, and their number."""
+        """The sum of the SHA-256 of all documents, and their number; of a capped collection, where their order counts, the
+        SHA-256 of all of them."""
         total = number = 0
+        about = list(self._find(self._database_of(database), {"listCollections": 1, "filter": {"name": table}, "cursor": {}}))
+        in_order = hashlib.sha256() if about and (about[0].get("options") or {}).get("capped") else None
         for document in self._find(
             self._database_of(database), {"find": table, "batchSize": 10000, "noCursorTimeout": False}, raw=True
         ):
-            total += int.from_bytes(hashlib.sha256(document).digest(), "big")
+            digest = hashlib.sha256(document).digest()
+            if in_order:
+                in_order.update(digest)
+            total += int.from_bytes(digest, "big")
             number += 1
+        if in_order:
+            return "%d-%s" % (number, in_order.hexdigest())
         return "%d-%064x" % (number, total % (1 << 256))
 
     def _find(self, database, command, raw=False):

@@ -274,6 +274,13 @@ def test_every_bit_of_a_header_is_noticed(tmp_path):
             assert not found.valid or position in (154, 155), (position, bit)
 
 
+@pytest.mark.parametrize("bit", [5, 6, 7])
+def test_flags_of_gzip_that_do_not_exist(tmp_path, bit):
+    flipped = bytearray(gzip.compress(TEXT))
+    flipped[3] ^= 1 << bit
+    assert codes(_archive.examine([put(tmp_path, "shop.sql.gz", bytes(flipped))])) == ["bad_structure"]
+
+
 @pytest.mark.parametrize("name", ["../evil.sql", "/etc/passwd", "a/../../evil.sql", "C:evil.sql"])
 def test_names_that_lead_elsewhere_are_named_and_not_read(tmp_path, name):
     made = io.BytesIO()
