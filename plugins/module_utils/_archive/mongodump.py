@@ -116,6 +116,9 @@ def _misspelt(words, known):
 def _words_of_index(index):
     """Words that are the tool's, not the user's, each with those that are known in its place."""
     yield index, _INDEX
+    if list(index["key"]) == ["_id"]:
+        # The server's own, which has this name everywhere.
+        yield [index["name"]], ("_id_",)
     if isinstance(index.get("collation"), dict):
         yield index["collation"], _COLLATION
     for number in [index.get("v")] + list(index["key"].values()):

@@ -590,6 +590,7 @@ class TestFolder:
             {"v": {"$numberInp": "2"}},
             {"key": {"v": {"$numberHnt": "1"}}},
             {"collation": {"lobale": "de"}},
+            {"key": {"_id": 1}, "name": "]id_"},
         ],
     )
     def test_one_bit_of_the_words_of_an_index(self, changed):
