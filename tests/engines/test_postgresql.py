@@ -201,6 +201,12 @@ def test_the_same_content_in_another_order_and_another_content(source, live):
         ("SELECT setval('numbers', 99)", "sequence", "public.numbers"),
         ("ALTER TYPE mood ADD VALUE 'glad'", "type", "public.mood"),
         ("SELECT lo_put(4711, 0, 'other')", "large object", "4711"),
+        ("COMMENT ON COLUMN kept.a IS 'another'", "comment", "table column public.kept.a"),
+        ("ALTER SEQUENCE numbers INCREMENT 7", "steps of sequence", "public.numbers"),
+        ("ALTER TABLE kept SET (fillfactor = 50)", "table", "public.kept"),
+        ("ALTER TABLE kept FORCE ROW LEVEL SECURITY", "table", "public.kept"),
+        ("REFRESH MATERIALIZED VIEW whole WITH NO DATA", "materialized view", "public.whole"),
+        ("ALTER TABLE parts DETACH PARTITION part", "inheritance", "public.part"),
     ],
 )
 def test_what_is_no_row_is_told_apart(source, live, change, kind, name):
@@ -209,6 +215,8 @@ def test_what_is_no_row_is_told_apart(source, live, change, kind, name):
         "CREATE VIEW shown AS SELECT a FROM kept; CREATE SEQUENCE numbers; CREATE TYPE mood AS ENUM ('sad');"
         "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
         "CREATE TRIGGER noted BEFORE UPDATE ON kept FOR EACH ROW EXECUTE FUNCTION note();"
+        "COMMENT ON COLUMN kept.a IS 'one'; CREATE MATERIALIZED VIEW whole AS SELECT a FROM kept;"
+        "CREATE TABLE parts (a int) PARTITION BY RANGE (a); CREATE TABLE part PARTITION OF parts FOR VALUES FROM (1) TO (9);"
         "SELECT lo_from_bytea(4711, 'some bytes')",
         "emptydb",
     )
@@ -218,10 +226,38 @@ def test_what_is_no_row_is_told_apart(source, live, change, kind, name):
         after = definitions_of(live, ("emptydb",))
     finally:
         source.sql(
-            "DROP TABLE kept CASCADE; DROP SEQUENCE numbers; DROP TYPE mood; DROP FUNCTION note; SELECT lo_unlink(4711)", "emptydb"
+            "DROP TABLE kept CASCADE; DROP TABLE parts; DROP TABLE IF EXISTS part; DROP SEQUENCE numbers; DROP TYPE mood; DROP FUNCTION note; SELECT lo_unlink(4711)", "emptydb"
         )
     changed = {key for key in set(before) | set(after) if before.get(key) != after.get(key)}
     assert changed == {(kind, name)}
+
+
+SECURED = """
+CREATE TABLE a (id int PRIMARY KEY, t text); INSERT INTO a SELECT n, 't' || n % 3 FROM generate_series(1, 1000) n;
+ALTER TABLE a ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY; CREATE POLICY p ON a USING (t = 't1');
+CREATE TABLE b (id int PRIMARY KEY, a int REFERENCES a); INSERT INTO b SELECT n, n FROM generate_series(1, 1000) n;
+ALTER TABLE b ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY; CREATE POLICY p ON b USING (id > 9);
+CREATE MATERIALIZED VIEW m AS SELECT t, count(*) FROM a GROUP BY t;
+"""
+
+
+@pytest.mark.parametrize("form", ["pg_dump-plain", "pg_dump-custom"])
+def test_row_security_hides_nothing_from_a_restore(source, version, tmp_path, form):
+    source.sql("CREATE DATABASE secured; CREATE ROLE onlooker LOGIN IN ROLE pg_read_all_data;")
+    try:
+        source.sql(SECURED, "secured")
+        path = source.dump(tmp_path / "dump", "secured", *(["-Fc"] if form.endswith("custom") else []))
+        job = read_job(path) if form.endswith("plain") else other_job(path, form, version)
+        with drill(member=job.member, jobs=3) as engine:
+            engine.restore(job)
+            assert engine.counts() == {(None, "public.a"): 1000, (None, "public.b"): 1000}
+            whole = PostgreSQL.live(engine.scratch, {}, dict(source.place, database="secured"))
+            assert_same_content(engine, whole, "secured")
+            # Who is shown a part of the rows does not count them.
+            onlooker = PostgreSQL.live(engine.scratch, {}, dict(source.place, user="onlooker", database="secured"))
+            assert onlooker.counts() == {("secured", "public.a"): None, ("secured", "public.b"): None}
+    finally:
+        source.sql("DROP DATABASE secured; DROP ROLE onlooker;")
 
 
 def test_two_drills_of_one_file_at_once(source, tmp_path):
@@ -801,7 +837,7 @@ def test_a_physical_backup(physical, version, place):
         engine.restore(job)
         counts = engine.counts()
         assert {name: count for (database, name), count in counts.items() if database == "rich"} == dict(
-            RICH_COUNTS, **{"public.ul": 0}
+            RICH_COUNTS, **{"public.ul": None}
         ), "what was not logged is not in a physical backup"
         assert counts["emptydb", "public.far"] == 77
         assert engine.query("SELECT sum(a) FROM far", "emptydb") == [["3003"]]

@@ -261,8 +261,10 @@ class Lexer:
 
     def _lose_open(self, begin):
         self._at = len(self._buffer)
-        message = "a statement is open at the end: %s" % shown(self._buffer[self._start + self.lead :])
-        self._lose("open_statement", message, begin)
+        # Rows are nobody's business, and of a long statement only they are left.
+        left = self._buffer[self._start + self.lead :].partition(b"VALUES")[0]
+        words = ": %s" % shown(left) if WORD.match(left) else ""
+        self._lose("open_statement", "a statement is open at the end%s" % words, begin)
 
     def _client_inside(self, start):
         message = "a client's command inside of a statement: %s" % shown(self._buffer[start:])

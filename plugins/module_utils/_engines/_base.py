@@ -95,6 +95,10 @@ class Engine:
         cannot be told: of a view that is listed, or of a table whose rows such a backup leaves out."""
         raise NotImplementedError
 
+    def held(self):
+        """The same of all that a file may hold, where that is more: what was, and not only what is."""
+        return self.counts()
+
     def query(self, sql, database=None):
         """Rows as lists of texts (None for NULL), in a transaction that cannot write."""
         raise NotImplementedError

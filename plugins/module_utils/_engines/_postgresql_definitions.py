@@ -43,7 +43,8 @@ _KINDS = (
         "pg_class",
         "c.oid",
         """SELECT CASE c.relkind WHEN 'v' THEN 'view' ELSE 'materialized view' END, s.nspname || '.' || c.relname,
-    coalesce('WITH ' || array_to_string(c.reloptions, ', '), '') || pg_get_viewdef(c.oid) FROM pg_class c JOIN pg_namespace s ON s.oid = c.relnamespace
+    coalesce('WITH ' || array_to_string(c.reloptions, ', '), '') || pg_get_viewdef(c.oid)
+    || CASE WHEN c.relkind = 'm' AND NOT c.relispopulated THEN ' EMPTY' ELSE '' END FROM pg_class c JOIN pg_namespace s ON s.oid = c.relnamespace
   WHERE c.relkind IN ('v', 'm') AND {own}""",
     ),
     (
@@ -126,13 +127,13 @@ _KINDS = (
     (
         "pg_namespace",
         "s.oid",
-        """SELECT 'schema', s.nspname, '' FROM pg_namespace s WHERE {own}""",
+        """SELECT 'schema', s.nspname, '' FROM pg_namespace s WHERE s.nspname <> 'public' AND {own}""",
     ),
     (
         "pg_class",
         "c.oid",
-        """SELECT 'sequence', s.nspname || '.' || c.relname, CASE WHEN has_sequence_privilege(c.oid, 'SELECT') OR
-    has_sequence_privilege(c.oid, 'USAGE') THEN coalesce(pg_sequence_last_value(c.oid)::text, 'unused') END
+        """SELECT 'sequence', s.nspname || '.' || c.relname, CASE WHEN {held} AND (has_sequence_privilege(c.oid, 'SELECT')
+    OR has_sequence_privilege(c.oid, 'USAGE')) THEN coalesce(pg_sequence_last_value(c.oid)::text, 'unused') END
   FROM pg_class c JOIN pg_namespace s ON s.oid = c.relnamespace WHERE c.relkind = 'S' AND {own}""",
     ),
 )
@@ -151,10 +152,14 @@ _LARGE_OBJECTS = """SELECT 'large object', m.oid::text, CASE WHEN (SELECT rolsup
     THEN md5(lo_get(m.oid)) END FROM pg_largeobject_metadata m"""
 
 
-def query(helpers):
-    """One question for all of it: rows of kind, name and text, which is NULL where this user may not read it."""
+def query(helpers, physical=False):
+    """One question for all of it: rows of kind, name and text, which is NULL where this user may not read it.
+
+    ``physical``: it is a copy of files, which holds no values of unlogged sequences.
+    """
+    held = "c.relpersistence <> 'u'" if physical else "true"
     parts = [
-        text.replace("{own}", _OWN.replace("{helpers}", helpers).replace("{catalog}", catalog).replace("{oid}", oid))
+        text.replace("{held}", held).replace("{own}", _OWN.replace("{helpers}", helpers).replace("{catalog}", catalog).replace("{oid}", oid))
         for catalog, oid, text in _KINDS
     ]
     return "\nUNION ALL ".join(parts + [_COMMENTS.replace("{helpers}", helpers), _LARGE_OBJECTS, _ENCODING]) + ";\n"

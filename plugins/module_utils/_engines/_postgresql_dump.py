@@ -186,12 +186,14 @@ class Filter:
             self._cleaning = False
         return self._changed(statement, helpers)
 
+    def _note_roles(self, names):
+        self.roles.update(_decoded(unquoted(name)) for name in re.findall(_NAME, names) if name.lower() not in _NO_ROLES)
+
     def _of_roles(self, statement):
         """A question whether there is what belongs or is granted to a role, None where that cannot be asked."""
         named = [match for match in (_TO_ROLES.search(statement), _FOR_ROLE.match(statement)) if match]
         for match in named:
-            names = re.findall(_NAME, match.group(1))
-            self.roles.update(_decoded(unquoted(name)) for name in names if name.lower() not in _NO_ROLES)
+            self._note_roles(match.group(1))
         match = _ROUTINE.match(statement)
         if match:
             return match.group(1) + " CURRENT_USER;\n"
@@ -221,6 +223,7 @@ class Filter:
         if match and unquoted(match.group(2)) != "public":
             # The roles of the policy are not there.
             self.left_out["roles of policies"] += 1
+            self._note_roles(match.group(2))
             return match.group(1) + "CURRENT_USER" + statement[match.end(2) :]
         return ""
 

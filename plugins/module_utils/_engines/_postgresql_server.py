@@ -121,7 +121,8 @@ FROM pg_roles r WHERE rolname = current_user;
 """
 
 _TABLES = """
-SELECT s.nspname, c.relname, {extra} FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace s ON s.oid = c.relnamespace
+SELECT s.nspname, c.relname, CASE WHEN {untold} OR pg_catalog.row_security_active(c.oid) THEN NULL ELSE {extra} END
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace s ON s.oid = c.relnamespace
 WHERE c.relkind = 'r' AND c.relpersistence <> 't'
 AND s.nspname !~ '^pg_' AND s.nspname NOT IN ('information_schema', {helpers})
 AND ({known} OR NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
@@ -226,9 +227,10 @@ class Reader:
 
     def __init__(self, databases, login_of, helpers=None, jobs=2, timeout=None, physical=False):
         """``databases``: {name in the dump, or None: name on the server}; ``login_of(name on the server)``. ``physical``:
-        it is a copy of files, which holds no rows of unlogged tables: they are not counted."""
+        it is a copy of files, which holds no rows of unlogged tables: they are not counted, and neither are tables of
+        which row security hides some from this login."""
         self.databases = databases
-        self._none = "CASE WHEN c.relpersistence = 'u' THEN NULL ELSE 0 END" if physical else "0"
+        self._physical = physical
         self._login_of, self._helpers, self._jobs, self._timeout = login_of, helpers, jobs, timeout
 
     def counts(self):
@@ -241,7 +243,8 @@ class Reader:
         helpers, login = self._helpers, self._login_of(database)
         tables = login.run(
             _TABLES.format(
-                extra="coalesce((SELECT rows FROM %s.rows WHERE relation = c.oid), 0)" % helpers if helpers else self._none,
+                extra="coalesce((SELECT rows FROM %s.rows WHERE relation = c.oid), 0)" % helpers if helpers else "0",
+                untold="c.relpersistence = 'u'" if self._physical else "false",
                 helpers=literal(helpers or ""),
                 known="c.oid IN (SELECT relation FROM %s.rows)" % helpers if helpers else "false",
             ),
@@ -317,7 +320,7 @@ class Reader:
         found = {}
         for key, database in self.databases.items():
             rows = self._login_of(database).run(
-                _postgresql_definitions.query(literal(self._helpers or "")),
+                _postgresql_definitions.query(literal(self._helpers or ""), self._physical),
                 database,
                 self._settings(_SAME_TEXT),
                 "query_failed",
@@ -536,7 +539,8 @@ class Own:
     def prepare(self):
         """Roles that can do no harm: one that owns what is restored, and one that reads all of it."""
         sql = [
-            role_of(self._owner, "NOINHERIT"),
+            # What a dump makes as a superuser is not held up by row security either.
+            role_of(self._owner, "NOINHERIT BYPASSRLS"),
             role_of(self._reader, "BYPASSRLS"),
             "REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC;\n",
         ]

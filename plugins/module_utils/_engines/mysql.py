@@ -528,6 +528,10 @@ class MysqlEngine(Engine):
     def counts(self):
         return dict(self._alive(self._counted))
 
+    def held(self):
+        count = self._user.counts
+        return self._alive(lambda: count(self._names, self.jobs, history=True, physical=self._physical))
+
     def query(self, sql, database=None):
         return self._alive(lambda: self._user.query(sql, self._real(database)))
 
@@ -587,7 +591,7 @@ class MysqlEngine(Engine):
 
     def _counted(self):
         if self._tables is None:
-            self._tables = self._user.counts(self._names, self.jobs)
+            self._tables = self._user.counts(self._names, self.jobs, physical=self._physical)
         return self._tables
 
     # -- ending ---------------------------------------------------------------------------------------------------
@@ -682,23 +686,30 @@ class Client:
                 raise error if line is None else EngineError(error.code, line, number=None)
             raise EngineError(error.code, line.group(0)[:1000], number=int(line.group(1)) if line.group(1) else None)
 
-    def counts(self, names, jobs):
-        """{(named database, table): rows} of all tables with rows of their own in these databases of the server."""
+    def counts(self, names, jobs, history=False, physical=False):
+        """{(named database, table): rows} of all tables with rows of their own in these databases of the server.
+
+        ``history``: with the rows of system-versioned tables that were, which a dump may hold. ``physical``: it is a copy
+        of files, which holds no rows of tables in memory: they have None.
+        """
         if not names:
             return {}
         tables = self.ask(
-            "SELECT HEX(table_schema), HEX(table_name) FROM information_schema.tables WHERE table_type IN "
+            "SELECT HEX(table_schema), HEX(table_name), table_type, engine FROM information_schema.tables WHERE table_type IN "
             "('BASE TABLE', 'SYSTEM VERSIONED', 'SEQUENCE') AND table_schema IN (%s) ORDER BY data_length DESC;"
             % ", ".join(sql_text.literal(name) for name in names)
         )
-        tables = [(sql_text.unhex(database), sql_text.unhex(table)) for database, table in tables]
-        counts = [
-            "SELECT %d, COUNT(*) FROM %s.%s;\n" % (number, sql_text.name(database), sql_text.name(table))
-            for number, (database, table) in enumerate(tables)
-        ]
-        found = {}
+        tables = [(sql_text.unhex(database), sql_text.unhex(table), kind, engine) for database, table, kind, engine in tables]
+        counts, found = [], {}
+        for number, (database, table, kind, engine) in enumerate(tables):
+            if physical and engine == "MEMORY":
+                found[names[database], table] = None
+                continue
+            more = " FOR SYSTEM_TIME ALL" if history and kind == "SYSTEM VERSIONED" else ""
+            place = "%s.%s%s" % (sql_text.name(database), sql_text.name(table), more)
+            counts.append("SELECT %d, COUNT(*) FROM %s;\n" % (number, place))
         for number, count in self._ask_many(counts, jobs):
-            database, table = tables[int(number)]
+            database, table = tables[int(number)][:2]
             found[names[database], table] = int(count)
         return found
 

@@ -69,7 +69,7 @@ _LOST = re.compile(
 )
 _DENIED = re.compile(
     r"permission denied|must be (a )?(superuser|owner|member|able)|[Oo]nly superuser|Only roles with|"
-    r"is not allowed|rbd: unsafe"
+    r"is not allowed|rbd: unsafe|transition data type cannot be internal"
 )
 
 
@@ -363,9 +363,8 @@ class PostgreSQL(Engine):
         found = self._reader.definitions()
         for key in self.databases:
             if not self.filter.databases.get(key, {}).get("encoding"):
-                # The encoding of the text alone, which any client may ask for.
+                # What is known is the encoding of the text alone, which any client may ask for.
                 del found[key, "encoding", ""]
-                found[key, "encoding", None] = None
         return found
 
     def dialect(self):

@@ -7,6 +7,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+
 from .._engines import EngineError
 from .._errors import OptionError
 from .._expectations import Table
@@ -101,7 +104,14 @@ def compare(engine, restored, live, wanted):
     no more than that, but differs, cannot have the same checksum, and is not asked for one.
     """
     lives = live.counts()
-    several = len({database for database, _name in restored}) > 1
+    databases = {database for database, _name in restored}
+    only = wanted["database"] if len(databases) > 1 else None
+    if only is not None:
+        # Of a backup of many databases that one.
+        if only not in databases:
+            raise OptionError("compare", "database: the backup holds %s, not %s" % (", ".join(sorted(map(str, databases))), only))
+        restored = {key: rows for key, rows in restored.items() if key[0] == only}
+    several = len(databases) > 1 and only is None
     found, sums = [], []
     tables = [
         (database, name)
@@ -143,7 +153,8 @@ def compare(engine, restored, live, wanted):
         if wanted["mode"] == "checksum" and hasattr(live, "definitions"):
             # An engine whose versions all have the same words says nothing of dialects.
             same_words = not hasattr(live, "dialect") or engine.dialect() == live.dialect()
-            found += _definitions(engine.definitions(), live.definitions(), several, same_words)
+            ours = {key: text for key, text in engine.definitions().items() if only is None or key[0] == only}
+            found += _definitions(ours, live.definitions(), several, same_words)
             for role in sorted(engine.roles() - live.roles() if hasattr(live, "roles") else ()):
                 message = "the dump gives something to the role %s, which the live server does not have" % role
                 found.append(violation("definition_mismatch", message, role, None))
@@ -157,6 +168,7 @@ def _checksums(side, tables):
     return {(database, name): side.checksum(name, database) for database, name in tables}
 
 
+_SHOWN = 80  # characters of a difference
 # Kinds whose text is a value, in no server's own words.
 _VALUES = ("sequence", "steps of sequence", "large object", "type", "comment", "encoding")
 
@@ -166,6 +178,8 @@ def _definitions(ours, theirs, several, same_words):
     a kind that one side cannot see."""
     if not several:
         ours, theirs = ({(None,) + key[1:]: text for key, text in side.items()} for side in (ours, theirs))
+    # Only a dump that makes its database says how that is encoded.
+    theirs = {key: text for key, text in theirs.items() if key[1] != "encoding" or key in ours}
     hidden = {key[:2] for side in (ours, theirs) for key in side if key[2] is None}
     ours, theirs = ({key: text for key, text in side.items() if key[:2] not in hidden} for side in (ours, theirs))
     found = []
@@ -177,8 +191,23 @@ def _definitions(ours, theirs, several, same_words):
         elif key not in theirs:
             found.append(violation("definition_mismatch", "the %s is not in the live database" % what, ours[key], None))
         elif ours[key] != theirs[key] and None not in (ours[key], theirs[key]) and (same_words or kind in _VALUES):
-            found.append(violation("definition_mismatch", "the %s is another one than in the live database" % what, ours[key], theirs[key]))
+            message = "the %s is another one than in the live database: %s" % (what, _difference(ours[key], theirs[key]))
+            found.append(violation("definition_mismatch", message, ours[key], theirs[key]))
     return found
+
+
+def _difference(ours, theirs):
+    """Where two texts begin and cease to differ, by whole words."""
+    start = len(os.path.commonprefix([ours, theirs]))
+    end = len(os.path.commonprefix([ours[start:][::-1], theirs[start:][::-1]]))
+    start = max(ours.rfind(" ", 0, start), ours.rfind("\n", 0, start)) + 1
+    shown = []
+    for text in (ours, theirs):
+        stop = len(text) - end
+        stop += len(re.match(r"\S*", text[stop:]).group())
+        piece = text[start:stop]
+        shown.append("'%s'" % (piece if len(piece) <= _SHOWN else piece[:_SHOWN] + "..."))
+    return "%s instead of %s" % tuple(shown)
 
 
 def _same_table(lives, database, name, several):

@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.restorable.backups.plugins.module_utils._archive import _formats
 from ansible_collections.restorable.backups.plugins.module_utils._engines import EngineError
 from ansible_collections.restorable.backups.plugins.module_utils._errors import BackupError, OptionError
-from ansible_collections.restorable.backups.plugins.module_utils._operations import drill
+from ansible_collections.restorable.backups.plugins.module_utils._operations import _assertions, drill
 from ansible_collections.restorable.backups.plugins.module_utils._proof import chain_problems
 
 DUMP = b"words\npublic.customers 7\npublic.order 3\n"
@@ -76,6 +76,9 @@ class Engine:
     def counts(self):
         self._step("counts")
         return self.rows
+
+    def held(self):
+        return self.counts()
 
     def query(self, sql, database=None):
         self._step("query")
@@ -338,6 +341,40 @@ def test_roles_of_what_was_left_out_are_those_of_the_live_server(run, monkeypatc
     (violation,) = run(compare=live(mode="checksum"))["violations"]
     assert (violation["code"], violation["observed"]) == ("definition_mismatch", "apq")
     assert run(compare=live())["proven"]
+
+
+def test_one_database_of_a_backup_of_many(run, monkeypatch):
+    many = {("shop", "t"): 7, ("crm", "t"): 3}
+    monkeypatch.setattr(Engine, "counts", lambda self: many)
+    monkeypatch.setattr(Engine, "defined", {("shop", "view", "v"): "1"})
+    monkeypatch.setattr(Engine, "definitions", lambda self: {("shop", "view", "v"): "1", ("crm", "view", "v"): "2"})
+    monkeypatch.setattr(Engine, "lives", {("shop", "t"): 7})
+    given = live(mode="checksum", database="shop")
+    assert run(DUMP[:6], compare=given)["proven"]
+    monkeypatch.setattr(Engine, "lives", {("shop", "t"): 8})
+    assert codes(run(DUMP[:6], compare=given)) == ["live_mismatch"]
+    with pytest.raises(OptionError, match="the backup holds crm, shop, not new"):
+        run(DUMP[:6], compare=live(database="new"))
+
+
+def test_what_differs_is_shown(run, monkeypatch):
+    monkeypatch.setattr(Engine, "lives", SAME)
+    monkeypatch.setattr(Engine, "defined", {VIEW: "SELECT 1", IDS: "8"})
+    (violation,) = run(compare=live(mode="checksum"))["violations"]
+    assert violation["message"].endswith("live database: '7' instead of '8'")
+
+
+@pytest.mark.parametrize(
+    "ours, theirs, shown",
+    [
+        ("a integer NOT NULL, b text", "a bigint NOT NULL, b text", "'integer' instead of 'bigint'"),
+        ("one two", "one", "'one two' instead of 'one'"),
+        ("one two four", "one two three four", "'four' instead of 'three four'"),
+        ("", "x" * 100, "'' instead of '%s...'" % ("x" * 80)),
+    ],
+)
+def test_differences_are_told_by_whole_words(ours, theirs, shown):
+    assert _assertions._difference(ours, theirs) == shown
 
 
 # -- proofs ------------------------------------------------------------------------------------------------------------
