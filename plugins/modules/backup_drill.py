@@ -146,7 +146,9 @@ options:
         type: int
         default: 0
       database:
-        description: The live database.
+        description:
+          - The live database. Of a backup of several databases only this one is compared.
+          - Without it, all that are in the backup and may be seen there.
         type: str
       login_host:
         description: Host of the live server.
