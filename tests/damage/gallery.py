@@ -8,9 +8,10 @@
     python tests/damage/gallery.py --only redis --list  also each damage by its name
 
 Each file is read by backup_file_verify. Damage that it does not notice is restored by backup_drill, which compares with
-the live database by checksums; so is every intact backup. Those of one database are restored beside the live one. Damage that nothing notices is either harmless, which the tools
-of the engine have to say and not the collection, or missed. It ends with 0 if none is missed, if reading alone noticed
-all damage to framing and checksums, and if no intact backup was accused. Everything is in build/gallery.json.
+the live database by checksums; so is every intact backup. Those of one database are restored beside the live one. Damage
+that nothing notices is either harmless, which the tools of the engine have to say and not the collection, or missed. It
+ends with 0 if none is missed, if reading alone noticed all damage to framing and checksums, and if no intact backup was
+accused. Everything is in build/gallery.json.
 """
 
 from __future__ import annotations

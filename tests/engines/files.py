@@ -61,8 +61,10 @@ def short_folder():
     """A folder with a short name: sockets lie in it."""
     path = tempfile.mkdtemp(prefix="et")
     os.chmod(path, 0o755)
-    yield Path(path)
-    shutil.rmtree(path)
+    try:
+        yield Path(path)
+    finally:
+        shutil.rmtree(path)
 
 
 @contextmanager
@@ -75,11 +77,13 @@ def engines(kind, folder, run_as, timeout):
         made.append((kind(scratch, dict({"timeout": timeout}, **settings)), scratch))
         return made[-1][0]
 
-    yield make
-    for each, scratch in made:
-        each.stop()
-        each.stop()
-        scratch.close()
+    try:
+        yield make
+    finally:
+        for each, scratch in made:
+            each.stop()
+            each.stop()
+            scratch.close()
     assert not [name for name in os.listdir(folder) if name.startswith("rbd-")]
 
 

@@ -226,7 +226,9 @@ def test_what_is_no_row_is_told_apart(source, live, change, kind, name):
         after = definitions_of(live, ("emptydb",))
     finally:
         source.sql(
-            "DROP TABLE kept CASCADE; DROP TABLE parts; DROP TABLE IF EXISTS part; DROP SEQUENCE numbers; DROP TYPE mood; DROP FUNCTION note; SELECT lo_unlink(4711)", "emptydb"
+            "DROP TABLE kept CASCADE; DROP TABLE parts; DROP TABLE IF EXISTS part; DROP SEQUENCE numbers; DROP TYPE mood;"
+            "DROP FUNCTION note; SELECT lo_unlink(4711)",
+            "emptydb",
         )
     changed = {key for key in set(before) | set(after) if before.get(key) != after.get(key)}
     assert changed == {(kind, name)}

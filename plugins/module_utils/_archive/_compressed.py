@@ -14,6 +14,7 @@ from __future__ import annotations
 import bz2
 import lzma
 import zlib
+from functools import partial
 
 from ._stream import Ahead, Damaged, Stream
 
@@ -132,6 +133,10 @@ class _Zlib(_Adapter):
         return piece
 
 
+def _member_of_gzip(library):
+    return _Zlib(library.decompressobj(wbits=31))
+
+
 class _Zstandard(_Adapter):
     """A zstandard frame, by the package zstandard: it bounds neither input nor output, so little is fed at once."""
 
@@ -176,11 +181,11 @@ class Kind:
         if self.name == "gzip":
             library = isal_zlib or zlib
             report.inflater = "isal" if isal_zlib else "zlib"
-            begin, failures = lambda: _Zlib(library.decompressobj(wbits=31)), (library.error, zlib.error)
+            begin, failures = partial(_member_of_gzip, library), (library.error, zlib.error)
         elif self.name == "bzip2":
             begin, failures = bz2.BZ2Decompressor, (OSError, ValueError)
         elif self.name == "xz":
-            begin, failures = lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=256 << 20), (lzma.LZMAError,)
+            begin, failures = partial(lzma.LZMADecompressor, lzma.FORMAT_XZ, 256 << 20), (lzma.LZMAError,)
         elif self.name == "zstd" and _zstd():
             begin, failures = _zstd()
         else:

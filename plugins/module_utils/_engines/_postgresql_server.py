@@ -281,8 +281,7 @@ class Reader:
         return self._login_of(actual).ask(sql, actual, self._settings({}))
 
     def checksum(self, table, database=None):
-        (found,) = self.checksums([(database, table)]).values()
-        return found
+        return self.checksums([(database, table)])[database, table]
 
     def checksums(self, tables):
         found = {}

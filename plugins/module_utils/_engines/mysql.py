@@ -536,8 +536,7 @@ class MysqlEngine(Engine):
         return self._alive(lambda: self._user.query(sql, self._real(database)))
 
     def checksum(self, table, database=None):
-        (found,) = self.checksums([(database, table)]).values()
-        return found
+        return self.checksums([(database, table)])[database, table]
 
     def checksums(self, tables):
         def work():
@@ -771,8 +770,7 @@ class Live:
         return self._client.query(sql, database or self.database)
 
     def checksum(self, table, database=None):
-        (found,) = self.checksums([(database, table)]).values()
-        return found
+        return self.checksums([(database, table)])[database, table]
 
     def checksums(self, tables):
         names = [(database or self.database, table) for database, table in tables]
