@@ -94,7 +94,8 @@ def checksum(number, database, table, columns):
     """The query for a table's checksum: a sum over its rows, so that their order plays no part.
 
     It answers its ``number`` before the rows and the sum. ``columns`` are (name, data type). Numbers and times have one
-    text on all versions; characters count as the bytes of one encoding, so that neither a character set of the connection or the table nor a collation plays a part.
+    text on all versions; characters count as the bytes of one encoding, so that neither a character set of the
+    connection or the table nor a collation plays a part.
     """
     parts = [_as_text(name(column), kind.lower()) for column, kind in sorted(columns)]
     digest = "MD5(CONCAT_WS(',', %s))" % ", ".join(parts)
