@@ -875,7 +875,7 @@ def kinds(source):
 
 
 def other_definitions(engine, live_one, mode="checksum"):
-    found, _sums = _assertions.compare(engine, engine.counts(), live_one, {
+    found, _sums, _untold = _assertions.compare(engine, engine.counts(), live_one, {
         "tolerance": 0, "mode": mode, "tables": None, "database": None})
     assert all(one["code"] == "definition_mismatch" for one in found), found
     return [one["message"] for one in found]

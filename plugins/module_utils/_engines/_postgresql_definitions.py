@@ -13,6 +13,9 @@ from __future__ import annotations
 _OWN = """s.nspname !~ '^pg_' AND s.nspname NOT IN ('information_schema', {helpers})
   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = '{catalog}'::regclass AND d.objid = {oid} AND d.deptype = 'e')"""
 
+# A dump may write them in another order.
+_OPTIONS = "(SELECT string_agg(e, ', ' ORDER BY e) FROM unnest(c.reloptions) e)"
+
 _KINDS = (
     # Columns in their order: a dump keeps it.
     (
@@ -21,29 +24,29 @@ _KINDS = (
         """SELECT 'table', s.nspname || '.' || c.relname, c.relkind::text || c.relpersistence::text
     || coalesce(' BY ' || pg_get_partkeydef(c.oid), '')
     || coalesce(' OF ' || format_type(nullif(c.reloftype, 0), NULL), '')
-    || coalesce(' WITH ' || array_to_string(c.reloptions, ', '), '') || ' REPLICA ' || c.relreplident::text
+    || coalesce(' WITH ' || {options}, '') || ' REPLICA ' || c.relreplident::text
     || CASE WHEN c.relrowsecurity THEN ' SECURED' ELSE '' END
     || CASE WHEN c.relforcerowsecurity THEN ' ALWAYS' ELSE '' END
     || coalesce((SELECT ' FOREIGN ' || coalesce(array_to_string(o.ftoptions, ', '), '')
       FROM pg_foreign_table o WHERE o.ftrelid = c.oid), '')
-    || ' ' || coalesce(string_agg(format('%s %s%s%s%s%s%s%s', quote_ident(a.attname),
+    || ' ' || coalesce((SELECT string_agg(format('%s %s%s%s%s%s%s%s', quote_ident(a.attname),
     format_type(a.atttypid, a.atttypmod), CASE WHEN a.attnotnull THEN ' NOT NULL' END,
     CASE WHEN a.attidentity <> '' THEN ' IDENTITY ' || a.attidentity::text
       WHEN a.attgenerated <> '' THEN ' GENERATED ' || a.attgenerated::text END,
     (SELECT ' COLLATE ' || quote_ident(l.collname) FROM pg_collation l
       WHERE l.oid = a.attcollation AND l.collname <> 'default'),
     ' OPTIONS ' || array_to_string(coalesce(a.attfdwoptions, a.attoptions), ', '), ' STORAGE ' || a.attstorage::text,
-    ' DEFAULT ' || pg_get_expr(f.adbin, f.adrelid)), ', ' ORDER BY a.attnum), '')
+    ' DEFAULT ' || pg_get_expr(f.adbin, f.adrelid)), ', ' ORDER BY a.attnum)
+      FROM pg_attribute a LEFT JOIN pg_attrdef f ON f.adrelid = a.attrelid AND f.adnum = a.attnum
+      WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped), '')
   FROM pg_class c JOIN pg_namespace s ON s.oid = c.relnamespace
-  LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-  LEFT JOIN pg_attrdef f ON f.adrelid = c.oid AND f.adnum = a.attnum
-  WHERE c.relkind IN ('r', 'p', 'f', 'c') AND c.relpersistence <> 't' AND {own} GROUP BY c.oid, s.nspname""",
+  WHERE c.relkind IN ('r', 'p', 'f', 'c') AND c.relpersistence <> 't' AND {own}""",
     ),
     (
         "pg_class",
         "c.oid",
         """SELECT CASE c.relkind WHEN 'v' THEN 'view' ELSE 'materialized view' END, s.nspname || '.' || c.relname,
-    coalesce('WITH ' || array_to_string(c.reloptions, ', '), '') || pg_get_viewdef(c.oid)
+    coalesce('WITH ' || {options}, '') || pg_get_viewdef(c.oid)
     || CASE WHEN c.relkind = 'm' AND NOT c.relispopulated THEN ' EMPTY' ELSE '' END FROM pg_class c JOIN pg_namespace s ON s.oid = c.relnamespace
   WHERE c.relkind IN ('v', 'm') AND {own}""",
     ),
@@ -58,10 +61,11 @@ _KINDS = (
         "pg_class",
         "c.oid",
         """SELECT 'inheritance', s.nspname || '.' || c.relname,
-    string_agg(q.nspname || '.' || p.relname, ', ' ORDER BY h.inhseqno) || coalesce(' ' || pg_get_expr(c.relpartbound, c.oid), '')
-  FROM pg_inherits h JOIN pg_class c ON c.oid = h.inhrelid JOIN pg_namespace s ON s.oid = c.relnamespace
-  JOIN pg_class p ON p.oid = h.inhparent JOIN pg_namespace q ON q.oid = p.relnamespace
-  WHERE {own} GROUP BY c.oid, s.nspname""",
+    (SELECT string_agg(q.nspname || '.' || p.relname, ', ' ORDER BY h.inhseqno) FROM pg_inherits h
+      JOIN pg_class p ON p.oid = h.inhparent JOIN pg_namespace q ON q.oid = p.relnamespace WHERE h.inhrelid = c.oid)
+    || coalesce(' ' || pg_get_expr(c.relpartbound, c.oid), '')
+  FROM pg_class c JOIN pg_namespace s ON s.oid = c.relnamespace
+  WHERE EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = c.oid) AND {own}""",
     ),
     (
         "pg_class",
@@ -114,7 +118,8 @@ _KINDS = (
         "c.oid",
         """SELECT 'steps of sequence', s.nspname || '.' || c.relname, concat_ws(', ', format_type(q.seqtypid, NULL), q.seqstart,
     q.seqincrement, q.seqmin, q.seqmax, q.seqcache, q.seqcycle,
-    (SELECT 'owned by ' || o.refobjid::regclass || ' ' || o.refobjsubid FROM pg_depend o
+    (SELECT 'owned by ' || o.refobjid::regclass || ' ' || quote_ident(a.attname) FROM pg_depend o
+      JOIN pg_attribute a ON a.attrelid = o.refobjid AND a.attnum = o.refobjsubid
       WHERE o.classid = 'pg_class'::regclass AND o.objid = c.oid AND o.deptype IN ('a', 'i') AND o.refobjsubid > 0))
   FROM pg_sequence q JOIN pg_class c ON c.oid = q.seqrelid JOIN pg_namespace s ON s.oid = c.relnamespace WHERE {own}""",
     ),
@@ -158,8 +163,8 @@ def query(helpers, physical=False):
     ``physical``: it is a copy of files, which holds no values of unlogged sequences.
     """
     held = "c.relpersistence <> 'u'" if physical else "true"
-    parts = [
-        text.replace("{held}", held).replace("{own}", _OWN.replace("{helpers}", helpers).replace("{catalog}", catalog).replace("{oid}", oid))
-        for catalog, oid, text in _KINDS
-    ]
+    parts = []
+    for catalog, oid, text in _KINDS:
+        own = _OWN.replace("{helpers}", helpers).replace("{catalog}", catalog).replace("{oid}", oid)
+        parts.append(text.replace("{held}", held).replace("{options}", _OPTIONS).replace("{own}", own))
     return "\nUNION ALL ".join(parts + [_COMMENTS.replace("{helpers}", helpers), _LARGE_OBJECTS, _ENCODING]) + ";\n"

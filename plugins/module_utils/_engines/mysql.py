@@ -67,8 +67,6 @@ _MORE_FOLDERS = (
     "/usr/local/mysql*/bin",
     "/usr/local/mariadb*/bin",
     "/opt/mariadb*/bin",
-    "/opt/rh/*/root/usr/libexec",
-    "/opt/rh/*/root/usr/bin",
 )
 _VERSION = re.compile(r"(?:\b|5\.5\.5-)(\d+)\.(\d+)\.(\d+)")
 # MariaDB has MySQL 8's collations from here on.
@@ -776,7 +774,7 @@ class Live:
         names = [(database or self.database, table) for database, table in tables]
         for database, table in names:
             if not database:
-                raise EngineError("bad_option", "the live login names no database for table %s" % table, option="login_db")
+                raise EngineError("bad_option", "the live login names no database for table %s" % table, option="database")
         return dict(zip(tables, self._client.checksums(names, self._jobs)))
 
     def version(self):

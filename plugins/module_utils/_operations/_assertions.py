@@ -98,7 +98,7 @@ def _short(rows):
 
 
 def compare(engine, restored, live, wanted):
-    """(violations, checksums): the restored database beside the live one, which may have got rows since.
+    """(violations, checksums, names of tables that could not be compared): the restored database beside the live one, which may have got rows since.
 
     ``tolerance`` is how many rows a live table may have more, or fewer, than the restored one. A table that differs by
     no more than that, but differs, cannot have the same checksum, and is not asked for one.
@@ -112,7 +112,7 @@ def compare(engine, restored, live, wanted):
             raise OptionError("compare", "database: the backup holds %s, not %s" % (", ".join(sorted(map(str, databases))), only))
         restored = {key: rows for key, rows in restored.items() if key[0] == only}
     several = len(databases) > 1 and only is None
-    found, sums = [], []
+    found, sums, untold = [], [], []
     tables = [
         (database, name)
         for database, name in sorted(restored, key=lambda key: (key[0] or "", key[1]))
@@ -130,7 +130,10 @@ def compare(engine, restored, live, wanted):
             continue
         there, here = lives[other], restored[database, name]
         if there is None or here is None:
-            # A view, which stands among the definitions; or rows that such a backup does not hold.
+            # A view, which stands among the definitions; or rows that such a backup does not hold, or that row security
+            # hides from the login.
+            if there is not None or here is not None:
+                untold.append(whole)
             continue
         if abs(there - here) > wanted["tolerance"]:
             message = "%s has %d rows after the restore, %d in the live database" % (whole, here, there)
@@ -158,7 +161,7 @@ def compare(engine, restored, live, wanted):
             for role in sorted(engine.roles() - live.roles() if hasattr(live, "roles") else ()):
                 message = "the dump gives something to the role %s, which the live server does not have" % role
                 found.append(violation("definition_mismatch", message, role, None))
-    return found, sums
+    return found, sums, untold
 
 
 def _checksums(side, tables):

@@ -331,6 +331,8 @@ def test_what_has_no_rows_of_its_own_is_not_counted(run, monkeypatch):
         monkeypatch.setattr(Engine, "lives", {**SAME, (None, "public.view"): there})
         result = run(compare=live(mode="checksum"))
         assert result["proven"] and result["restored"][0]["rows"] == 10
+        # Where one side tells, nobody must think that the other was held to it.
+        assert len(result["restored"][0]["notes"]) == (there is not None)
         assert [one["name"] for one in result["restored"][0]["checksums"]] == ["public.customers", "public.order"]
 
 
