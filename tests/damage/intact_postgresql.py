@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -79,8 +80,10 @@ class Maker:
                               names_its_database=kind == "create", **facts)
 
     def _judge(self, data: str, kind: str, tool: str, core: Core | None) -> Callable[[bytes], bool] | None:
-        """By psql and pg_dump, where a dump is text of one database."""
-        if tool != "pg_dump" or core is not None or kind == "create":  # that goes to a database of its own choice
+        """By psql and the tool that wrote the text."""
+        if tool == "pg_dumpall":
+            return self._judge_server
+        if core is not None or kind == "create":  # that goes to a database of its own choice
             return None
         encoding = ENCODINGS.get(data, "UTF8")
 
@@ -96,6 +99,24 @@ class Maker:
                 self.server.sql(f"DROP DATABASE {name}")
 
         return judge
+
+    def _judge_server(self, content: bytes) -> bool:
+        """Text of a whole server goes to a new one."""
+        with tempfile.TemporaryDirectory(prefix="rbg-", dir=self.server.home.parent) as folder:
+            Path(folder).chmod(0o755)
+            with PostgreSQL(Path(folder) / "server", self.server.bin_dir) as other:
+                try:
+                    # It makes the role of the one who restores it, too, who is there already.
+                    other.tool("psql", "-d", "postgres", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-",
+                               stdin=content.replace(b"CREATE ROLE postgres;\n", b"", 1))
+                except ServerError:
+                    return False
+                return self._said_of_all(other) == self._said_of_all(self.server)
+
+    @staticmethod
+    def _said_of_all(server: PostgreSQL) -> bytes:
+        # Other judges and drills are at work on the live server.
+        return without_tokens(server.tool("pg_dumpall", "--exclude-database=judged_*", "--exclude-database=rbd_*"))
 
     def _said(self, database: str) -> bytes:
         return without_tokens(self.server.tool("pg_dump", "-d", database))

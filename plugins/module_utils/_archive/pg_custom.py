@@ -21,7 +21,7 @@ import re
 import zlib
 
 from . import _compressed, sql_postgresql
-from ._sql import LONGEST, Encoding
+from ._sql import Encoding
 from ._stream import Bytes, Damaged, Stream
 
 FORMAT = "pg_dump-custom"
@@ -38,9 +38,6 @@ _MAX_STRING = 32 << 20
 # Texts of statements are looked at up to this length.
 _MAX_STATEMENT = 4 << 20
 _PIECE = 1 << 17
-# What stays of rows when only their width matters.
-_NO_BORDERS = bytes(byte for byte in range(256) if byte not in b"\t\n")
-_ODD_BACKSLASH = re.compile(rb"\\[^bfnrtvN]|[^\t\n]\\N")
 _PARTITIONED = re.compile(rb"\)\s*PARTITION BY ", re.S)
 _ENCODING = re.compile(r"'([^']*)'")
 
@@ -395,58 +392,6 @@ class _Behind(Stream):
         return first or self._stream.chunk()
 
 
-class _Copied:
-    """Counts the rows of a COPY, fed without the line that ends it. ``columns`` of None is learned from the first row;
-    ``wrong`` is then the width of a row that has another, ``odd`` whether there is a backslash that pg_dump does not
-    write."""
-
-    def __init__(self, columns):
-        self.rows, self.columns, self.wrong, self.odd = 0, columns, None, False
-        self._unit, self._pattern, self._phase, self._tail = b"\n", b"", 0, b""
-        if columns is not None:
-            self._expect(columns)
-
-    def _expect(self, columns):
-        self.columns = columns
-        # Rows of no columns are empty lines, as are those of one that is empty.
-        self._unit = b"\t" * (columns - 1) + b"\n"
-        self._pattern = self._unit * (2 * LONGEST // len(self._unit) + 2)
-
-    def feed(self, piece):
-        if b"\\" in piece or self._tail:
-            self._look_at_backslashes(piece)
-        left = piece.translate(None, _NO_BORDERS)
-        if self.columns is None:
-            if b"\n" not in left:
-                self._phase += len(left)
-                return
-            # The phase says how many tabs the first row had so far.
-            self._expect(self._phase + left.index(b"\n") + 1)
-        while left:
-            if self._phase < len(self._unit) and self._pattern.startswith(left[:LONGEST], self._phase):
-                rows, self._phase = divmod(self._phase + len(left[:LONGEST]), len(self._unit))
-                self.rows += rows
-            else:
-                self._look_closer(left[:LONGEST])
-            left = left[LONGEST:]
-
-    def _look_closer(self, left):
-        lines = left.split(b"\n")
-        for line in lines[:-1]:
-            width = self._phase + len(line) + 1
-            if width != max(self.columns, 1) and self.wrong is None:
-                self.wrong = width
-            self.rows += 1
-            self._phase = 0
-        self._phase += len(lines[-1])
-
-    def _look_at_backslashes(self, piece):
-        text = (self._tail + piece).replace(b"\\\\", b"__")
-        self._tail = b"\\" if text.endswith(b"\\") else b""
-        if _ODD_BACKSLASH.search(text, 0, len(text) - len(self._tail)):
-            self.odd = True
-
-
 class Rows:
     """What the rows of one table are found to be: ``number``, ``columns`` (of a COPY, None for INSERTs), whether all of
     them are ``utf8``, and the (schema, table) that they are ``copied`` into."""
@@ -465,13 +410,13 @@ def count_rows(stream, copy, rows, wrong):
     copied, ended, encoding = None, not copy, Encoding()
     encoding.declare("utf-8")
     try:
-        for kind, piece, _offset in statements:
+        for kind, piece, offset in statements:
             if rows.utf8 and encoding.fault(piece) is not None:
                 rows.utf8 = False
             if kind == "copy":
-                copied = copied or _Copied(statements.columns)
+                copied = copied or sql_postgresql.CopyRows(statements.columns, strict=True)
                 ended = statements.copy_ends
-                copied.feed(piece[:-3] if ended else piece)
+                copied.feed(piece[:-3] if ended else piece, offset, statements.left)
             elif statements.table and statements.rows:
                 rows.number += statements.rows
             elif ended and copy and piece.strip(b"\n"):
@@ -481,8 +426,8 @@ def count_rows(stream, copy, rows, wrong):
             rows.number, rows.columns, rows.copied = copied.rows, copied.columns, statements.copied
     if not ended:
         raise Damaged("open_copy", "no rows of a COPY, or not their end")
-    if copied is not None and copied.wrong is not None:
-        wrong("wrong_rows", "a row of %d columns instead of %d" % (copied.wrong, copied.columns))
+    if copied is not None and copied.wrong:
+        wrong("wrong_rows", "a row of %d columns instead of %d" % (copied.wrong[0][1], copied.columns))
     if copied is not None and copied.odd:
         wrong("bad_structure", "a backslash that pg_dump does not write")
 

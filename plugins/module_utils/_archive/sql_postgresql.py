@@ -783,8 +783,13 @@ def statements(stream):
     return Statements(stream)
 
 
-class _CopyRows:
-    """The rows of one COPY block: how many, and whether each has as many columns as it should."""
+class CopyRows:
+    """The rows of one COPY block, fed without the line that ends it.
+
+    ``columns`` is how many each has, None where the first row says it. ``strict``: all of it is as pg_dump writes.
+    ``wrong`` holds (offset, columns) of rows that have another number, ``odd`` is (offset, text) of the first backslash
+    that pg_dump does not write.
+    """
 
     def __init__(self, columns, strict):
         self.rows, self.columns, self.wrong, self.odd = 0, columns, [], None
@@ -1041,7 +1046,7 @@ class _Reader(Reader):
         if self._copy is None:
             self._copies += 1
             self._expected = None
-            self._copy = _CopyRows(items.columns, self._strict())
+            self._copy = CopyRows(items.columns, self._strict())
             self._copy_key = (items.database, ".".join(items.copied))
             if items.countable:
                 self._member.table(self._copy_key[1], 0, items.database)
