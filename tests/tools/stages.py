@@ -22,10 +22,13 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import groupby
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import metadata
@@ -50,6 +53,9 @@ LANES = {
     "services": ("tools", "unit/sandbox", "sandbox", "openstack_lab", "contract", "conformance", "damage", "engines"),
     "runs": ("integration",),
 }
+
+# Stages that run beside each other where both are wanted: alone, each leaves a processor idle for half of its time.
+BESIDE = {"units", "sanity"}
 
 # Commands under way, each in a session of its own.
 RUNNING: set[subprocess.Popen] = set()
@@ -147,6 +153,20 @@ def stop_group(process: subprocess.Popen) -> None:
             continue
 
 
+def side_by_side(calls: list[Callable[[], Any]]) -> list[Future]:
+    """Make all calls at once and wait for their ends."""
+    with ThreadPoolExecutor() as pool:
+        works = [pool.submit(call) for call in calls]
+        try:
+            wait(works)
+        except BaseException:
+            # The signal came to this thread alone.
+            for process in list(RUNNING):
+                stop_group(process)
+            raise
+    return works
+
+
 # The stages, in the order of the answers a developer wants first.
 
 def lint(stage: Stage) -> None:
@@ -187,15 +207,7 @@ def licences(stage: Stage) -> None:
 def pytest(stage: Stage) -> None:
     """contract, conformance, engine and integration tests, the gallery of damage, and the tools, as plain pytest"""
     lanes = [Stage(f"pytest-{name}", stage.env, stage.pythons) for name in LANES]
-    with ThreadPoolExecutor() as pool:
-        works = [pool.submit(lane, part, folders) for part, folders in zip(lanes, LANES.values())]
-        try:
-            wait(works)
-        except BaseException:
-            # The signal came to this thread alone.
-            for process in list(RUNNING):
-                stop_group(process)
-            raise
+    works = side_by_side([partial(lane, part, folders) for part, folders in zip(lanes, LANES.values())])
     for part, work in zip(lanes, works):
         stage.passed += part.passed
         stage.failed += part.failed
@@ -225,7 +237,8 @@ def units(stage: Stage) -> None:
     """ansible-test units on every Python that is here"""
     reports = COLLECTION / "tests/output/junit"
     for version in stage.pythons:
-        shutil.rmtree(reports, ignore_errors=True)
+        for report in reports.glob(f"python{version}-*.xml"):
+            report.unlink()
         code, output = stage.run("ansible-test", "units", "--color", "no", "--venv", "--python", version,
                                  "tests/unit/plugins/")
         seen = stage.count_junit(f"python{version}-*.xml", reports)
@@ -352,12 +365,20 @@ STAGES: dict[str, Callable[[Stage], None]] = {
 }
 
 
+def run_stages(names: list[str], env: dict[str, str], pythons: dict[str, Path]) -> Iterator[tuple[Stage, float]]:
+    """Run stages in their order; each with the seconds that it took."""
+    for _beside, group in groupby(names, lambda name: name in BESIDE or name):
+        together = list(group)
+        # ansible-lint and molecule install the collection there, and would find an older self before the tree.
+        shutil.rmtree(HOME / ".ansible/collections", ignore_errors=True)
+        print(f"{' and '.join(together)} ...", flush=True)
+        for work in side_by_side([partial(run_stage, name, env, pythons) for name in together]):
+            yield work.result()
+
+
 def run_stage(name: str, env: dict[str, str], pythons: dict[str, Path]) -> tuple[Stage, float]:
     stage = Stage(name, env, pythons)
     stage.log.unlink(missing_ok=True)
-    # ansible-lint and molecule install the collection there, and would find an older self before the tree.
-    shutil.rmtree(HOME / ".ansible/collections", ignore_errors=True)
-    print(f"{name + ' ...':14}", end="", flush=True)
     start = time.monotonic()
     try:
         STAGES[name](stage)
@@ -368,7 +389,7 @@ def run_stage(name: str, env: dict[str, str], pythons: dict[str, Path]) -> tuple
         stage.failed += 1
         stage.say(traceback.format_exc())
     seconds = time.monotonic() - start
-    print(f"{'FAILED' if stage.failed else 'ok':8}{stage.passed:5} passed {stage.failed:3} failed {seconds:7.1f} s   "
+    print(f"{name:14}{'FAILED' if stage.failed else 'ok':8}{stage.passed:5} passed {stage.failed:3} failed {seconds:7.1f} s   "
           f"{STAGES[name].__doc__}", flush=True)
     if stage.failed or os.environ.get("VERBOSE"):
         show(stage)
@@ -421,8 +442,10 @@ def main() -> int:
         print(note)
     print(f"Pythons for ansible-test: {' '.join(pythons)}", flush=True)
 
-    names = list(STAGES) if "all" in options.stages else options.stages
-    done = [run_stage(name, env, pythons) for name in names]
+    names = list(STAGES) if "all" in options.stages else list(dict.fromkeys(options.stages))
+    started = time.monotonic()
+    done = list(run_stages(names, env, pythons))
+    seconds_together = time.monotonic() - started
 
     passed = sum(stage.passed for stage, _seconds in done)
     failed = sum(stage.failed for stage, _seconds in done)
@@ -435,7 +458,7 @@ def main() -> int:
     print(f"\n{'stage':14}{'passed':>8}{'failed':>8}{'seconds':>9}")
     for stage, seconds in done:
         print(f"{stage.name:14}{stage.passed:8}{stage.failed:8}{seconds:9.1f}")
-    print(f"{'together':14}{passed:8}{failed:8}{sum(seconds for _stage, seconds in done):9.1f}\n")
+    print(f"{'together':14}{passed:8}{failed:8}{seconds_together:9.1f}\n")
     print(f"{passed} passed, {failed} failed", flush=True)
     return 1 if failed or not passed else 0
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import configparser
 import os
 import sys
+from threading import Barrier
 
 import machine
 import pytest
@@ -63,6 +64,27 @@ def test_a_stage_that_dies_has_failed_and_the_run_goes_on(monkeypatch, tmp_path,
 
     assert stage.failed == 1
     assert str(death) in capsys.readouterr().out
+
+
+def test_some_stages_run_beside_each_other_and_the_order_stays(monkeypatch, tmp_path, capsys):
+    together = Barrier(2, timeout=20)
+    monkeypatch.setattr(stages, "LOG", tmp_path)
+    monkeypatch.setattr(stages, "ROOT", tmp_path)
+    monkeypatch.setattr(stages, "HOME", tmp_path)
+
+    def passing(stage):
+        """passes"""
+        if stage.name in stages.BESIDE:
+            together.wait()  # one alone would wait in vain
+        stage.count(True)
+    names = ["lint", *sorted(stages.BESIDE), "molecule"]
+    for name in names:
+        monkeypatch.setitem(stages.STAGES, name, passing)
+
+    done = list(stages.run_stages(names, {}, {}))
+
+    assert [(stage.name, stage.passed, stage.failed) for stage, _seconds in done] == [(name, 1, 0) for name in names]
+    assert "sanity and units ..." in capsys.readouterr().out
 
 
 def test_users_credentials_and_settings_do_not_reach_the_tests(monkeypatch):
