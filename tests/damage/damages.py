@@ -459,8 +459,9 @@ def _chosen(names: list[str], chance: random.Random, count: int) -> list[str]:
 def _files_missing(specimen: Specimen, tree: Tree, names: list[str], chance: random.Random,
                    density: Density) -> Iterator[TreeChange]:
     for name in _chosen(names, chance, density.files):
-        # What a collection is beside its documents: a dump without it restores, with other indexes.
-        kind = CONTENT if ".metadata.json" in name else FRAMING
+        # What a collection is beside its documents: a dump without it restores, with other indexes. A log of writes may
+        # lie in an archive of its own.
+        kind = CONTENT if ".metadata.json" in name or name.startswith("pg_wal.tar") else FRAMING
         less = {other: content for other, content in tree.items() if other != name}
         yield TreeChange(f"{name} missing", "file missing", kind, lambda less=less: less)
         # A log to which nothing was written yet is empty, and so is a collection without documents.

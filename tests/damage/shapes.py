@@ -627,6 +627,35 @@ class TreeTar(Core):
             for name in mine)
 
 
+def what_a_server_reads(base_backup: Tree, manifest: bytes) -> Tree:
+    """The files in all tars of a base backup. What fills a tar up behind its last file is not among them; nor is what
+    stands in the log of writes before and behind the part that the manifest names. The same tree where a tar is broken."""
+    found = {}
+    for name, content in base_backup.items():
+        try:
+            plain = gzip.decompress(content) if name.endswith(".gz") else content
+            inside = read_tar(plain) if ".tar" in name else {"": (None, content)}
+        except (Broken, OSError, EOFError, zlib.error):
+            return base_backup
+        found.update({f"{name}:{path}": data for path, (_member, data) in inside.items()})
+    ranges = json.loads(manifest)["WAL-Ranges"]
+    for path, content in found.items():
+        segment = re.search(r"[:/]([0-9A-F]{8})([0-9A-F]{8})([0-9A-F]{8})$", path)
+        if segment and content:
+            number = int(segment[2], 16) * ((1 << 32) // len(content)) + int(segment[3], 16)
+            first = number * len(content)
+            needed = [(_position(span["Start-LSN"]) // 8192 * 8192 - first, _position(span["End-LSN"]) - first)
+                      for span in ranges]
+            found[path] = b"".join(content[max(start, 0):max(end, 0)] for start, end in needed)
+    return found
+
+
+def _position(text: str) -> int:
+    """Of the log, in bytes: 0/15000028 is 0x15000028."""
+    high, low = text.split("/")
+    return int(high, 16) << 32 | int(low, 16)
+
+
 def read_folder(folder: Path) -> Tree:
     """All files below a folder; empty folders end in a slash."""
     found = {}

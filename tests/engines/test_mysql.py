@@ -942,5 +942,8 @@ def test_definitions_of_a_physical_backup(kinds, drills, tmp_path):
     assert engine.counts()["kinds", "in_memory"] is None
     assert {kind for database, kind, _name in engine.definitions() if database == "kinds"} == KIND_NAMES
     assert other_definitions(engine, live(engine, kinds)) == []
-    kinds.sql("DROP EVENT kinds.daily")
-    assert other_definitions(engine, live(engine, kinds)) == ["the event kinds.daily is not in the live database"]
+    # What the server has for itself is a part of the backup, too.
+    kinds.sql("DROP EVENT kinds.daily; DROP VIEW sys.version")
+    event, system = sorted(other_definitions(engine, live(engine, kinds)))
+    assert event == "the event kinds.daily is not in the live database"
+    assert system.startswith("the system tables sys of ") and "version VIEW" in system

@@ -112,7 +112,7 @@ class Opened(Stream):
 def unpack(paths, collection, folder, limits=None):
     """Write the files of a dump that consists of many into a folder, below the paths they have in their container."""
     for leaf in walk(paths, Report(limits)):
-        if (leaf.collection, leaf.root) != collection:
+        if leaf.collection != collection:
             continue
         path = os.path.join(folder, *leaf.name.split("/"))
         os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -198,11 +198,11 @@ class _Reading:
             self._stored.append((member, leaf.stored))
 
     def _read_entry(self, leaf):
-        key = (leaf.collection, leaf.root)
+        key, (kind, root, _container) = leaf.collection, leaf.collection
         collection = self._collections.get(key)
         if collection is None:
             with self._members_of(key):
-                collection = self._collections[key] = leaf.collection(leaf.root, self._report)
+                collection = self._collections[key] = kind(root, self._report)
         try:
             collection.entry(leaf.name, leaf.stream)
         except Damaged as error:

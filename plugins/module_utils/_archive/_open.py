@@ -26,13 +26,14 @@ class Leaf:
     """A stream that is to be read before the walk goes on.
 
     ``name`` is the path of what is in it, ``stored_name`` that of the file as it lies in its container. ``stored`` knows
-    size and SHA-256 of the stored bytes once they have been read, None for what is no file of its own. ``collection``
-    is the class that the file's dump belongs to and ``root`` the folder of that dump.
+    size and SHA-256 of the stored bytes once they have been read, None for what is no file of its own. ``collection`` is
+    for a file of a dump of many: the class that reads such dumps, the folder of this one, and the name of the container
+    that it lies in, None where it lies by itself. What is in two places belongs to two dumps.
     """
 
-    def __init__(self, name, stream, stored_name=None, stored=None, compression=(), collection=None, root=None):
+    def __init__(self, name, stream, stored_name=None, stored=None, compression=(), collection=None):
         self.name, self.stream, self.stored_name, self.stored = name, stream, stored_name or name, stored
-        self.compression, self.collection, self.root = list(compression), collection, root
+        self.compression, self.collection = list(compression), collection
 
 
 class Walk:
@@ -65,11 +66,11 @@ class Walk:
         else:
             yield Leaf(name, stream, stored_name, stored, compression)
 
-    def entry_leaves(self, name, stream, depth=0):
+    def entry_leaves(self, name, stream, depth=0, container=None):
         """The leaves of a file that lies in a container or a folder."""
         for collection in self._collections:
             if collection.accepts(name):
-                yield Leaf(name, stream, collection=collection, root=_root(collection, name))
+                yield Leaf(name, stream, collection=(collection, _root(collection, name), container))
                 return
         stored = Hashing(stream)
         yield from self.leaves(name, stored, depth, stored)
@@ -77,7 +78,7 @@ class Walk:
 
     def _tar_leaves(self, name, stream, depth):
         for entry in _tar.entries(stream, self._report, name):
-            yield from self._guarded(self.entry_leaves(entry.name, entry.stream, depth + 1), entry.name)
+            yield from self._guarded(self.entry_leaves(entry.name, entry.stream, depth + 1, name), entry.name)
 
     def _guarded(self, leaves, name):
         """The same leaves; damage that shows between them is of the file ``name``."""

@@ -38,6 +38,7 @@ _OWN = re.compile(
 # What pg_verifybackup does not look at.
 _IGNORED = (_MANIFEST, "postgresql.auto.conf", "recovery.signal", "standby.signal")
 _SEGMENT = re.compile(r"^[0-9A-F]{24}$")
+_OF_THE_LOG = re.compile(r"^pg_wal/(?:[0-9A-F]{24}[\w.]*|[0-9A-F]{8}\.history|(?:archive_status|summaries)(?:/.*)?)?$")
 _SEGMENT_SIZES = [1 << power for power in range(20, 31)]
 _KEPT = 1 << 16
 _MAX_LINE = 1 << 16
@@ -91,7 +92,10 @@ class PgBaseBackup:
         try:
             before = {"base": "", "pg_wal": "pg_wal/"}.get(tar.group(1), "pg_tblspc/%s/" % tar.group(1))
             for entry in _tar.entries(plain, self._report, name):
-                self._file(before + re.sub(r"^\./", "", entry.name), entry.stream)
+                path = before + re.sub(r"^\./", "", entry.name)
+                if tar.group(1) == "pg_wal" and not _OF_THE_LOG.match(path):
+                    self._report.problem("extra_member", "%s does not belong there" % entry.name, name)
+                self._file(path, entry.stream)
         finally:
             if kind:
                 plain.close()

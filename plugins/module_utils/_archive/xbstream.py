@@ -44,6 +44,8 @@ _ROWS = (".ibd", ".MYD", ".MAI", ".CSV", ".ARZ", ".ARM")
 # A file of the first kind is worth nothing without one of the others.
 _PAIRS = {".MYD": (".MYI",), ".MYI": (".MYD",), ".MAD": (".MAI",), ".MAI": (".MAD",)}
 _COMPRESSED = (".qp", ".lz4", ".zst")
+# Files that are never without any bytes; tables of the server's own are kept in pages, of which there is a first.
+_NEVER_EMPTY = re.compile(r"\.(?:frm|ibd|MAI|MYI|opt|par|TRG|TRN|isl|CSM|delta|meta)$|^(?:mysql|sys)/[^/]*\.MAD$")
 # The first bytes of a view's definition.
 _VIEW = b"TYPE"
 # How the server writes letters that are not ASCII into names of files: rows by the first sign, columns g to z by the
@@ -223,6 +225,8 @@ class _Reader:
             self._begin(path, start)
         self._ended.add(path)
         name = _text(path)
+        if (file is None or not file.size) and _NEVER_EMPTY.search(_unpacked(name)):
+            self._report.problem("empty", "%s: holds no bytes" % name, self._member.name, start)
         if file is not None and file.kept:
             self._texts[name] = b"".join(file.kept).decode("utf-8", "replace")
         if name.endswith(".xbcrypt"):

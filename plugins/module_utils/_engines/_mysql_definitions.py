@@ -110,6 +110,10 @@ _CHECKS = (
 )
 _SERVER = """SELECT CONCAT(LOWER(table_name), '.', LOWER(column_name)) FROM information_schema.columns
   WHERE table_schema = 'information_schema' AND table_name IN ('STATISTICS', 'CHECK_CONSTRAINTS');"""
+# An engine that is not told is that of a table whose files are damaged or missing.
+_SYSTEM_TABLES = """SELECT HEX(table_schema), HEX(CONCAT_WS(' ', table_name, COALESCE(engine, table_type))), VERSION()
+  FROM information_schema.tables WHERE table_schema IN ('mysql', 'sys') ORDER BY table_schema, table_name;
+"""
 # The part after the last @ is the host.
 _PRIVILEGES = """SET @me = CONCAT('''', LEFT(CURRENT_USER(), CHAR_LENGTH(CURRENT_USER())
   - CHAR_LENGTH(SUBSTRING_INDEX(CURRENT_USER(), '@', -1)) - 1), '''@''', SUBSTRING_INDEX(CURRENT_USER(), '@', -1), '''');
@@ -144,6 +148,18 @@ def definitions(ask, names):
             if kind != "table" or what in base:
                 found[called, kind, what] = None if None in texts else _common(kind, ", ".join(texts), database)
     return found
+
+
+def system_tables(ask):
+    """{(None, "system tables", database and version): text}: what a server has for its own use, in the databases mysql and
+    sys. Every version of a server has others. Empty where this login may not see all of them."""
+    if "SELECT" not in _privileges(ask)[0]:
+        return {}
+    found = {}
+    for database, text, version in ask(_SYSTEM_TABLES):
+        key = (None, "system tables", "%s of %s" % (sql_text.unhex(database), version))
+        found.setdefault(key, []).append(sql_text.unhex(text))
+    return {key: ", ".join(texts) for key, texts in found.items()}
 
 
 def _script(database, knows):

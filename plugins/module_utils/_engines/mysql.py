@@ -545,7 +545,10 @@ class MysqlEngine(Engine):
 
     def definitions(self):
         # The account of a restore is left with reading, which shows no triggers.
-        return self._alive(lambda: definitions_of.definitions(self._admin.ask, self._names))
+        found = self._alive(lambda: definitions_of.definitions(self._admin.ask, self._names))
+        if self._physical:
+            found.update(self._alive(lambda: definitions_of.system_tables(self._admin.ask)))
+        return found
 
     def dialect(self):
         return _dialect(self.version())
@@ -759,7 +762,11 @@ class Live:
         return {self.database: None} if self.database else {name: name for name in self.databases()}
 
     def definitions(self):
-        return definitions_of.definitions(self._client.ask, self._named())
+        found = definitions_of.definitions(self._client.ask, self._named())
+        if not self.database:
+            # Who restored a whole server may have it all.
+            found.update(definitions_of.system_tables(self._client.ask))
+        return found
 
     def dialect(self):
         return _dialect(self.version())

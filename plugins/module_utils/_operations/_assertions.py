@@ -173,7 +173,10 @@ def _checksums(side, tables):
 
 _SHOWN = 80  # characters of a difference
 # Kinds whose text is a value, in no server's own words.
-_VALUES = ("sequence", "steps of sequence", "large object", "type", "comment", "encoding")
+_VALUES = ("sequence", "steps of sequence", "large object", "type", "comment", "encoding", "system tables")
+# Kinds that not every backup holds: how a database is encoded says only a dump that makes it, what the server needs for
+# itself is in a copy of the whole server alone.
+_WHERE_BOTH_TELL = ("encoding", "system tables")
 
 
 def _definitions(ours, theirs, several, same_words):
@@ -181,8 +184,10 @@ def _definitions(ours, theirs, several, same_words):
     a kind that one side cannot see."""
     if not several:
         ours, theirs = ({(None,) + key[1:]: text for key, text in side.items()} for side in (ours, theirs))
-    # Only a dump that makes its database says how that is encoded.
-    theirs = {key: text for key, text in theirs.items() if key[1] != "encoding" or key in ours}
+    both = set(ours) & set(theirs)
+    ours, theirs = (
+        {key: text for key, text in side.items() if key[1] not in _WHERE_BOTH_TELL or key in both} for side in (ours, theirs)
+    )
     hidden = {key[:2] for side in (ours, theirs) for key in side if key[2] is None}
     ours, theirs = ({key: text for key, text in side.items() if key[:2] not in hidden} for side in (ours, theirs))
     found = []

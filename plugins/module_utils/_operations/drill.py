@@ -341,8 +341,8 @@ class _Drill:
 
     def _folder_of(self, paths, member, engine, stack):
         """The folder of a dump of many files: where it lies, or unpacked from its container."""
-        root = member.collection[1]
-        if len(paths) == 1 and os.path.isdir(paths[0]):
+        _kind, root, container = member.collection
+        if container is None:
             return os.path.abspath(os.path.join(paths[0], *root.split("/")))
         self._unpacked += 1
         folder = engine.scratch.folder("unpacked-%d" % self._unpacked)

@@ -187,6 +187,7 @@ def test_tars(order):
         ({"16436.tar": tar(dict(TABLESPACE, other=b"x"))}, "extra_member"),
         ({"pg_wal.tar": tar({"000000010000000000000021": WAL})}, "missing_member"),
         ({"pg_wal.tar": tar(WALS)[:5000]}, "truncated"),
+        ({"pg_wal.tar": tar(dict(DATA))}, "extra_member"),
         ({"base.tar": tar(DATA)}, "duplicate"),
         ({"base.tar.gz": gzip.compress(tar(DATA))[:-8]}, "truncated"),
     ],

@@ -221,6 +221,21 @@ def test_an_incremental_backup():
     assert "ibdata1.meta" in look(content)[1][0]["message"]
 
 
+@pytest.mark.parametrize("name", ["mysql/plugin.MAD", "shop/b.frm", "shop/b.frm.zst", "shop/a.ibd.delta"])
+def test_files_that_are_never_empty(name):
+    """The end of a file alone is that of an empty one: what lacks its only piece looks like it."""
+    before = [file("mysql/plugin.MAI", b"page")] if name.endswith("MAD") else []
+    before += [file(name.replace(".delta", ".meta"), b"page_size")] if name.endswith(".delta") else []
+    _member, problems = look(backup(*before, end(name)))
+    assert [(problem["code"], problem["message"]) for problem in problems] == [("empty", name + ": holds no bytes")]
+
+
+def test_files_that_may_be_empty():
+    names = ("mysql/slow_log.CSV", "shop/t.MYD", "shop/t.MAD")
+    others = [file(name, b"page") for name in ("mysql/slow_log.CSM", "shop/t.MYI", "shop/t.MAI")]
+    assert not look(backup(*others, *map(end, names)))[1]
+
+
 def test_names_of_tables():
     names = [
         "p#P#p0.ibd",
@@ -238,7 +253,7 @@ def test_names_of_tables():
         "gone.del",
     ]
     files = [file("shop/" + name, b"TYPE=VIEW" if name == "view.frm" else b"rows") for name in names]
-    member, problems = look(backup(*files, file("mysql/user.MAD", b""), file("mysql/user.MAI", b"")))
+    member, problems = look(backup(*files, file("mysql/user.MAD", b"page"), file("mysql/user.MAI", b"page")))
     assert not problems
     assert sorted(name for _database, name in member.tables) == ["a", "gone", "late", "or der-ü", "p"]
     assert member.details["without_file"] == ["shop.heap"]

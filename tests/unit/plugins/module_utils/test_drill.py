@@ -315,6 +315,9 @@ VIEW, IDS = ("shop", "view", "public.revenue"), ("shop", "sequence", "public.ids
         ({IDS: "7"}, "words 16", False),
         # What may not be read there.
         ({VIEW: "SELECT 1", IDS: None}, "words 15", True),
+        # What only one side tells, and needs not be told.
+        ({VIEW: "SELECT 1", IDS: "7", ("shop", "encoding", ""): "UTF8"}, "words 15", True),
+        ({VIEW: "SELECT 1", IDS: "7", (None, "system tables", "sys of 1.0"): "config"}, "words 15", True),
     ],
 )
 def test_what_is_no_row_is_compared_too(run, monkeypatch, defined, words, held):
@@ -323,6 +326,15 @@ def test_what_is_no_row_is_compared_too(run, monkeypatch, defined, words, held):
     monkeypatch.setattr(Engine, "words", words)
     assert codes(run(compare=live(mode="checksum"))) == ([] if held else ["definition_mismatch"])
     assert run(compare=live(mode="checksum", tables=["customers"]))["proven"]
+
+
+def test_what_both_sides_tell_is_compared(run, monkeypatch):
+    tables, encoding = (None, "system tables", "sys of 1.0"), ("shop", "encoding", "")
+    monkeypatch.setattr(Engine, "lives", SAME)
+    monkeypatch.setattr(Engine, "definitions", lambda self: {tables: "config, version", encoding: "UTF8"})
+    for defined, held in (({tables: "config, version", encoding: "UTF8"}, True), ({tables: "config"}, False), ({encoding: "LATIN1"}, False)):
+        monkeypatch.setattr(Engine, "defined", defined)
+        assert codes(run(compare=live(mode="checksum"))) == ([] if held else ["definition_mismatch"])
 
 
 def test_what_has_no_rows_of_its_own_is_not_counted(run, monkeypatch):
