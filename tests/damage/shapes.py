@@ -629,7 +629,8 @@ class TreeTar(Core):
 
 def what_a_server_reads(base_backup: Tree, manifest: bytes) -> Tree:
     """The files in all tars of a base backup. What fills a tar up behind its last file is not among them; nor is what
-    stands in the log of writes before and behind the part that the manifest names. The same tree where a tar is broken."""
+    stands in the log of writes before and behind the part that the manifest names, nor the notes of what of it was
+    archived, which a server makes anew. The same tree where a tar is broken."""
     found = {}
     for name, content in base_backup.items():
         try:
@@ -637,7 +638,7 @@ def what_a_server_reads(base_backup: Tree, manifest: bytes) -> Tree:
             inside = read_tar(plain) if ".tar" in name else {"": (None, content)}
         except (Broken, OSError, EOFError, zlib.error):
             return base_backup
-        found.update({f"{name}:{path}": data for path, (_member, data) in inside.items()})
+        found.update({f"{name}:{path}": data for path, (_member, data) in inside.items() if "/archive_status/" not in path})
     ranges = json.loads(manifest)["WAL-Ranges"]
     for path, content in found.items():
         segment = re.search(r"[:/]([0-9A-F]{8})([0-9A-F]{8})([0-9A-F]{8})$", path)
