@@ -74,7 +74,7 @@ def _mysql(stack: ExitStack, servers: Path, shelf: Shelf) -> None:
     stack.callback(shutil.rmtree, home, ignore_errors=True)
     stack.callback(backupman.stop)
     backupman.start(["shop"])
-    intact_mariadb.build_backupman(backupman, shelf)
+    intact_mariadb.build_backupman(backupman, shelf, live)
 
 
 def _redis(stack: ExitStack, servers: Path, shelf: Shelf) -> None:

@@ -59,6 +59,23 @@ def fill(server: MariaDB, names: tuple[str, ...]) -> None:
         server.sql((DATA / content).read_text(encoding="utf-8") if content.endswith(".sql") else content, name)
 
 
+def restored(server: MariaDB, content: bytes) -> bytes | None:
+    """What mariadb-dump says of what the client makes of a dump; None where it fails."""
+    name = f"judged_{os.getpid()}"
+    server.sql(f"CREATE DATABASE {name}")
+    try:
+        server.tool("mariadb", "--binary-mode", "--default-character-set=utf8mb4", name, stdin=content)
+        return said(server, name)
+    except ServerError:
+        return None
+    finally:
+        server.sql(f"DROP DATABASE {name}")
+
+
+def said(server: MariaDB, database: str) -> bytes:
+    return server.tool("mariadb-dump", *CODE, "--skip-comments", database)
+
+
 class Maker:
     """Makes backups of one server; those of changed data come from another one with the same databases."""
 
@@ -86,22 +103,7 @@ class Maker:
                               names_its_database=kind == "databases", **facts)
 
     def _judge(self, data: str) -> Callable[[bytes], bool]:
-        """By the client and mariadb-dump."""
-        def judge(content: bytes) -> bool:
-            name = f"judged_{os.getpid()}"
-            self.server.sql(f"CREATE DATABASE {name}")
-            try:
-                self.server.tool("mariadb", "--binary-mode", "--default-character-set=utf8mb4", name, stdin=content)
-                return self._said(name) == self._said(data)
-            except ServerError:
-                return False
-            finally:
-                self.server.sql(f"DROP DATABASE {name}")
-
-        return judge
-
-    def _said(self, database: str) -> bytes:
-        return self.server.tool("mariadb-dump", *CODE, "--skip-comments", database)
+        return lambda content: restored(self.server, content) == said(self.server, data)
 
     def stream(self, name: str, changes: tuple[str, ...] = ()) -> Specimen:
         """The whole server, one stream."""
@@ -194,8 +196,9 @@ def build_big(server: MariaDB, shelf: Shelf) -> None:
     maker.stream("mysql/big/xbstream.gz")
 
 
-def build_backupman(server: SandboxMariaDB, shelf: Shelf) -> None:
-    """Plain INSERT statements by the sandbox's stand-in for Backupman's writer, and its three kinds of bad dump."""
+def build_backupman(server: SandboxMariaDB, shelf: Shelf, judge: MariaDB) -> None:
+    """Plain INSERT statements by the sandbox's stand-in for Backupman's writer, and its three kinds of bad dump. ``judge``
+    is a server on which what damaged ones make can be looked at."""
     server.ensure(["shop"])
     # This writer knows tables and views only.
     server.query("shop", "DROP TRIGGER tidy")
@@ -210,5 +213,8 @@ def build_backupman(server: SandboxMariaDB, shelf: Shelf) -> None:
     changed = {words: make(shelf.place(f"{name}~{words}"), damage) for words, damage in (
         ("backslashes not escaped", "backslashes"), ("backslash at the end of a value", "trailing_backslash"),
         ("bytes as text", "binary"))}
-    shelf.put(name, format="backupman", place=make(shelf.place(name), "none"), shape="file", live=server.login("shop"),
-              stack=Stack((), PlainMysql()), changed=changed)
+    place = make(shelf.place(name), "none")
+    intact = next(place.iterdir()).read_bytes()
+    shelf.put(name, format="backupman", place=place, shape="file", live=server.login("shop"),
+              stack=Stack((), PlainMysql()), changed=changed,
+              judge=lambda content: restored(judge, content) == restored(judge, intact))

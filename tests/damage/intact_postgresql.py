@@ -80,10 +80,10 @@ class Maker:
                               names_its_database=kind == "create", **facts)
 
     def _judge(self, data: str, kind: str, tool: str, core: Core | None) -> Callable[[bytes], bool] | None:
-        """By psql and the tool that wrote the text."""
+        """By psql or pg_restore, and by the tool that wrote the dump."""
         if tool == "pg_dumpall":
             return self._judge_server
-        if core is not None or kind == "create":  # that goes to a database of its own choice
+        if kind == "create":  # that goes to a database of its own choice
             return None
         encoding = ENCODINGS.get(data, "UTF8")
 
@@ -91,7 +91,13 @@ class Maker:
             name = f"judged_{os.getpid()}"
             self.server.sql(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'")
             try:
-                self.server.tool("psql", "-d", name, "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-", stdin=content)
+                if core is None:
+                    self.server.tool("psql", "-d", name, "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-", stdin=content)
+                else:
+                    with tempfile.NamedTemporaryFile(prefix="rbg-") as file:
+                        file.write(content)
+                        file.flush()
+                        self.server.tool("pg_restore", "-d", name, "--exit-on-error", file.name)
                 return self._said(name) == self._said(data)
             except ServerError:
                 return False

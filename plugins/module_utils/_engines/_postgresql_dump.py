@@ -21,13 +21,32 @@ _NAME = r'(?:"(?:[^"]|"")+"|[^\s"\',;().]+)'
 _NAMES = r"%s(?:\s*,\s*%s)*" % (_NAME, _NAME)
 
 _GRANTS, _OWNERS = "GRANT and REVOKE", "ownership"
+# What no server would run is not left out: it has to fail.
+_OWNED = (
+    r"AGGREGATE|COLLATION|CONVERSION|DATABASE|DOMAIN|EVENT\s+TRIGGER|FOREIGN\s+DATA\s+WRAPPER|FOREIGN\s+TABLE|FUNCTION"
+    r"|LARGE\s+OBJECT|MATERIALIZED\s+VIEW|OPERATOR(?:\s+(?:CLASS|FAMILY))?|(?:PROCEDURAL\s+)?LANGUAGE|PROCEDURE|PUBLICATION"
+    r"|ROUTINE|SCHEMA|SEQUENCE|SERVER|STATISTICS|SUBSCRIPTION|TABLE|TABLESPACE|TEXT\s+SEARCH\s+(?:CONFIGURATION|DICTIONARY)"
+    r"|TYPE|VIEW"
+)
+_PRIVILEGE = (
+    r"(?:SELECT|INSERT|UPDATE|DELETE|TRUNCATE|REFERENCES|TRIGGER|MAINTAIN|RULE|USAGE|CREATE|CONNECT|TEMP(?:ORARY)?|EXECUTE"
+    r"|SET|ALTER\s+SYSTEM|ALL(?:\s+PRIVILEGES)?)(?:\s*\(\s*%s\s*\))?" % _NAMES
+)
+_GRANTED = r"(?:GRANT|REVOKE(?:\s+GRANT\s+OPTION\s+FOR)?)\s+{0}(?:\s*,\s*{0})*\s+ON\s".format(_PRIVILEGE)
+_MEMBERSHIP = r"(?:GRANT\s+{0}\s+TO|REVOKE\s+(?:ADMIN\s+OPTION\s+FOR\s+)?{0}\s+FROM)\s".format(_NAMES)
 
 # The first that matches decides. Patterns match a statement from its first word on; the label is for the user.
 _LEFT_OUT = [
     (label, re.compile(pattern, re.IGNORECASE | re.DOTALL))
     for label, pattern in (
-        (_GRANTS, r"(GRANT|REVOKE|ALTER\s+DEFAULT\s+PRIVILEGES)\b"),
-        (_OWNERS, r"ALTER\s.*\sOWNER\s+TO\s+%s\s*;?\s*$" % _NAME),
+        (_GRANTS, "%s|%s" % (_GRANTED, _MEMBERSHIP)),
+        (
+            _GRANTS,
+            r"ALTER\s+DEFAULT\s+PRIVILEGES\s+(?:FOR\s+(?:ROLE|USER)\s+{0}\s+)?(?:IN\s+SCHEMA\s+{0}\s+)?{1}".format(
+                _NAMES, _GRANTED
+            ),
+        ),
+        (_OWNERS, r"ALTER\s+(?:%s)\s.*\sOWNER\s+TO\s+%s\s*;?\s*$" % (_OWNED, _NAME)),
         ("roles", r"(CREATE|ALTER|DROP)\s+(ROLE|GROUP|USER(?!\s+MAPPING\b))\b"),
         ("roles", r"COMMENT\s+ON\s+ROLE\b"),
         ("roles", r"(SET|RESET)\s+((LOCAL\s+)?SESSION\s+AUTHORIZATION|((SESSION|LOCAL)\s+)?ROLE)\b"),
