@@ -191,14 +191,14 @@ def _raw(data: bytes, core: Core | None, borders: list[int], covers: Callable[[i
         return FRAMING if all(covers(offset) for offset in offsets) else CONTENT
 
     # Cut: anywhere, near the end, and exactly between two units.
-    ends_anywhere = core is not None and core.ENDS_ANYWHERE
+    ends_anywhere, formless = core is not None and core.ENDS_ANYWHERE, core is not None and core.FORMLESS
     at_borders = sorted(chance.sample(borders, min(density.borders, len(borders))))
     cuts = {chance.randrange(1, size) for _number in range(density.cuts)} if size > 1 else set()
     cuts |= {size - few for few in (1, 2, 8, 512)[:2 + 2 * (density.cuts > 3)] if few < size} | {min(9, size // 2)}
     cuts |= {border + shift for border in at_borders for shift in ((0, -1, 1) if density.cuts > 3 else (0,))}
     for cut in sorted(cut for cut in cuts if 0 < cut < size):
         where = " between two units" if cut in borders else ""
-        yield Change(f"cut at {cut}{where}", "truncated", CONTENT if ends_anywhere and cut in borders else FRAMING,
+        yield Change(f"cut at {cut}{where}", "truncated", CONTENT if formless or ends_anywhere and cut in borders else FRAMING,
                      lambda cut=cut: data[:cut])
     if size > 40:
         yield Change("the first bytes are missing", "truncated", kind(0), lambda: data[16:])
@@ -230,8 +230,9 @@ def _raw(data: bytes, core: Core | None, borders: list[int], covers: Callable[[i
     yield Change("concatenated twice", "twice", FRAMING if ends_once else CONTENT, lambda: data + data)
     for name, more in (("100 bytes of noise", random.Random(7).randbytes(100)), ("a zero byte", b"\0"),
                        ("512 zero bytes", bytes(512)), ("an error page", HTML)):
-        yield Change(f"{name} behind the end", "trailing garbage", FRAMING, lambda more=more: data + more)
-    yield Change("an error page for the second half", "error page", FRAMING, lambda: data[:size // 2] + S3_ERROR)
+        yield Change(f"{name} behind the end", "trailing garbage", CONTENT if formless else FRAMING,
+                     lambda more=more: data + more)
+    yield Change("an error page for the second half", "error page", CONTENT if formless else FRAMING, lambda: data[:size // 2] + S3_ERROR)
 
     # Whole units.
     edges = [0, *borders, size]
@@ -464,11 +465,14 @@ def _files_missing(specimen: Specimen, tree: Tree, names: list[str], chance: ran
         kind = CONTENT if ".metadata.json" in name or name.startswith("pg_wal.tar") else FRAMING
         less = {other: content for other, content in tree.items() if other != name}
         yield TreeChange(f"{name} missing", "file missing", kind, lambda less=less: less)
+        stack = specimen.member(name)
+        formless = stack.core.FORMLESS and not stack.layers
         # A log to which nothing was written yet is empty, and so is a collection without documents.
-        yield TreeChange(f"{name} empty", "empty", CONTENT if name.endswith((".aof", ".bson")) else kind, lambda name=name: {**tree, name: b""})
+        yield TreeChange(f"{name} empty", "empty", CONTENT if formless or name.endswith((".aof", ".bson")) else kind,
+                         lambda name=name: {**tree, name: b""})
         yield TreeChange(f"{name} under another name", "file renamed", kind,
                          lambda less=less, name=name: {**less, f"{name}.part": tree[name]})
-        yield TreeChange(f"the error page for {name}", "error page", kind, lambda name=name: {**tree, name: S3_ERROR})
+        yield TreeChange(f"the error page for {name}", "error page", CONTENT if formless else kind, lambda name=name: {**tree, name: S3_ERROR})
     yield TreeChange("no files at all", "empty", FRAMING, lambda: {"nothing/": b""})
     if specimen.engine == "mongodb":
         # Both files of a collection: nothing in the folder tells that it was there.

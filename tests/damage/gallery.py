@@ -21,6 +21,7 @@ import json
 import os
 import signal
 import sys
+import tarfile
 import tempfile
 import time
 import traceback
@@ -214,13 +215,15 @@ def harmless(specimen: Specimen, place: Path) -> bool:
 
 def restores_to_the_same(specimen: Specimen, paths: list[Path]) -> bool:
     """Whether the engine's own tools make the same database of it: bits of statements may mean nothing."""
+    if specimen.shape == "folder":
+        return specimen.judge_folder is not None and specimen.judge_folder(paths[0])
     if specimen.judge is None or specimen.stack is None:
         return False
     try:
         content = specimen.stack.levels(b"".join(path.read_bytes() for path in paths))[-1]
-    except Broken:
+        return specimen.judge(content)
+    except (Broken, tarfile.TarError):
         return False
-    return specimen.judge(content)
 
 
 # -- all of them ------------------------------------------------------------------------------------------------------

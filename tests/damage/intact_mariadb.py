@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -42,6 +43,7 @@ CHANGES = {
 }
 COMMON = ("rows missing", "table missing", "text changed", "bytes changed", "old copy", "another database")
 CODE = ("--routines", "--triggers", "--events")
+CLIENT = ("mariadb", "--binary-mode", "--default-character-set=utf8mb4")
 
 
 # What happens to the server between a full backup and the incremental ones on top of it.
@@ -64,7 +66,7 @@ def restored(server: MariaDB, content: bytes) -> bytes | None:
     name = f"judged_{os.getpid()}"
     server.sql(f"CREATE DATABASE {name}")
     try:
-        server.tool("mariadb", "--binary-mode", "--default-character-set=utf8mb4", name, stdin=content)
+        server.tool(*CLIENT, name, stdin=content)
         return said(server, name)
     except ServerError:
         return None
@@ -72,8 +74,8 @@ def restored(server: MariaDB, content: bytes) -> bytes | None:
         server.sql(f"DROP DATABASE {name}")
 
 
-def said(server: MariaDB, database: str) -> bytes:
-    return server.tool("mariadb-dump", *CODE, "--skip-comments", database)
+def said(server: MariaDB, database: str, *words: str) -> bytes:
+    return server.tool("mariadb-dump", *CODE, "--skip-comments", *words, database)
 
 
 class Maker:
@@ -99,10 +101,23 @@ class Maker:
                 self._orders.setdefault(change, []).append(lambda place=place: make(self.other, place, data))
         return self.shelf.put(name, format=kind, place=make(self.server, self.shelf.place(name), data), shape="file",
                               live=self.server.login(None if data == "all" else data), stack=Stack((), PlainMysql()),
-                              changed=changed, judge=None if data == "all" or kind == "databases" else self._judge(data),
+                              changed=changed, judge=None if data == "all" else self._judge(data, kind == "databases"),
                               names_its_database=kind == "databases", **facts)
 
-    def _judge(self, data: str) -> Callable[[bytes], bool]:
+    def _judge(self, data: str, names_its_database: bool) -> Callable[[bytes], bool]:
+        def judge(content: bytes) -> bool:
+            """On a server of its own, for text that says where it goes."""
+            with tempfile.TemporaryDirectory(prefix="rbg-", dir=self.server.home.parent) as folder:
+                Path(folder).chmod(0o755)
+                with MariaDB(Path(folder) / "server") as other:
+                    try:
+                        other.tool(*CLIENT, stdin=content)
+                        return said(other, data, "--databases") == said(self.server, data, "--databases")
+                    except ServerError:
+                        return False
+
+        if names_its_database:
+            return judge
         return lambda content: restored(self.server, content) == said(self.server, data)
 
     def stream(self, name: str, changes: tuple[str, ...] = ()) -> Specimen:

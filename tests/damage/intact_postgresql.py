@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import tarfile
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -76,56 +78,61 @@ class Maker:
         login = self.server.login(data if tool == "pg_dump" else None) if live else None
         return self.shelf.put(name, format=kind + self.label, place=make(self.shelf.place(name), data), shape="file",
                               live=login, stack=Stack((), core or PlainPostgresql()),
-                              changed=self._order(name, data, changes, make), judge=self._judge(data, kind, tool, core),
+                              changed=self._order(name, data, changes, make), judge=self._judge(data, kind, tool, core, arguments),
                               names_its_database=kind == "create", **facts)
 
-    def _judge(self, data: str, kind: str, tool: str, core: Core | None) -> Callable[[bytes], bool] | None:
+    def _judge(self, data: str, kind: str, tool: str, core: Core | None, arguments: tuple[str, ...]) -> Callable[[bytes], bool]:
         """By psql or pg_restore, and by the tool that wrote the dump."""
         if tool == "pg_dumpall":
-            return self._judge_server
-        if kind == "create":  # that goes to a database of its own choice
-            return None
-        encoding = ENCODINGS.get(data, "UTF8")
+            # Other judges and drills are at work on the live server.
+            others = ("--exclude-database=judged_*", "--exclude-database=rbd_*")
+            return self._judge_on_another_server("", lambda server: server.tool("pg_dumpall", *others))
+        if kind == "create":
+            return self._judge_on_another_server(ROLES, lambda server: server.tool("pg_dump", "-C", "-d", data))
+        if core is None:
+            script = ("psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-")
+            return lambda content: self._same(data, *script, stdin=content, said=arguments)
 
         def judge(content: bytes) -> bool:
-            name = f"judged_{os.getpid()}"
-            self.server.sql(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'")
-            try:
-                if core is None:
-                    self.server.tool("psql", "-d", name, "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-", stdin=content)
-                else:
-                    with tempfile.NamedTemporaryFile(prefix="rbg-") as file:
-                        file.write(content)
-                        file.flush()
-                        self.server.tool("pg_restore", "-d", name, "--exit-on-error", file.name)
-                return self._said(name) == self._said(data)
-            except ServerError:
-                return False
-            finally:
-                self.server.sql(f"DROP DATABASE {name}")
+            with tempfile.NamedTemporaryFile(prefix="rbg-") as file:
+                file.write(content)
+                file.flush()
+                return self._same(data, "pg_restore", "--exit-on-error", file.name)
 
         return judge
 
-    def _judge_server(self, content: bytes) -> bool:
-        """Text of a whole server goes to a new one."""
-        with tempfile.TemporaryDirectory(prefix="rbg-", dir=self.server.home.parent) as folder:
-            Path(folder).chmod(0o755)
-            with PostgreSQL(Path(folder) / "server", self.server.bin_dir) as other:
-                try:
-                    # It makes the role of the one who restores it, too, who is there already.
-                    other.tool("psql", "-d", "postgres", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-",
-                               stdin=content.replace(b"CREATE ROLE postgres;\n", b"", 1))
-                except ServerError:
-                    return False
-                return self._said_of_all(other) == self._said_of_all(self.server)
+    def _judge_folder(self, data: str) -> Callable[[Path], bool]:
+        return lambda folder: self._same(data, "pg_restore", "--exit-on-error", str(folder))
 
-    @staticmethod
-    def _said_of_all(server: PostgreSQL) -> bytes:
-        # Other judges and drills are at work on the live server.
-        return without_tokens(server.tool("pg_dumpall", "--exclude-database=judged_*", "--exclude-database=rbd_*"))
+    def _same(self, data: str, program: str, *words: str, stdin: bytes = b"", said: tuple[str, ...] = ()) -> bool:
+        """Whether what a program of PostgreSQL makes of a dump is, to pg_dump, the live database."""
+        name, encoding = f"judged_{os.getpid()}", ENCODINGS.get(data, "UTF8")
+        self.server.sql(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'")
+        try:
+            self.server.tool(program, "-d", name, *words, stdin=stdin)
+            one, other = (without_tokens(self.server.tool("pg_dump", "-d", which, *said)) for which in (name, data))
+            return one == other
+        except ServerError:
+            return False
+        finally:
+            self.server.sql(f"DROP DATABASE {name}")
 
-    def _said(self, database: str) -> bytes:
-        return without_tokens(self.server.tool("pg_dump", "-d", database))
+    def _judge_on_another_server(self, prepared: str, say: Callable[[PostgreSQL], bytes]) -> Callable[[bytes], bool]:
+        """For text that makes databases: a new server reads it, and both have to say the same."""
+        def judge(content: bytes) -> bool:
+            with tempfile.TemporaryDirectory(prefix="rbg-", dir=self.server.home.parent) as folder:
+                Path(folder).chmod(0o755)
+                with PostgreSQL(Path(folder) / "server", self.server.bin_dir) as other:
+                    other.sql(prepared)
+                    try:
+                        # It makes the role of the one who restores it, too, who is there already.
+                        other.tool("psql", "-d", "postgres", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-",
+                                   stdin=content.replace(b"CREATE ROLE postgres;\n", b"", 1))
+                        return without_tokens(say(other)) == without_tokens(say(self.server))
+                    except ServerError:
+                        return False
+
+        return judge
 
     def _order(self, name: str, data: str, changes: tuple[str, ...], make: Callable[[Path, str], Path]) -> dict[str, Path]:
         """Have the backup made again, each time after something happened to the data."""
@@ -156,6 +163,7 @@ class Maker:
         name = f"postgresql/{data}/{kind}{self.label}"
         return self.shelf.put(name, format=kind + self.label, place=make(self.shelf.place(name), data), shape="folder",
                               live=self.server.login(data), member=member_of_directory, deep=True,
+                              judge_folder=self._judge_folder(data),
                               changed=self._order(name, data, changes, make))
 
     def as_tar(self, of: Specimen, name: str, layers: tuple[object, ...] = ()) -> Specimen:
@@ -167,8 +175,13 @@ class Maker:
 
         stack = Stack(tuple(layers), TreeTar(of.member))
         changed = {change: make(place, self.shelf.place(f"{name}~{change}")) for change, place in of.changed.items()}
+        def judge(content: bytes) -> bool:
+            with tempfile.TemporaryDirectory(prefix="rbg-") as folder, tarfile.open(fileobj=io.BytesIO(content)) as tar:
+                tar.extractall(folder, filter="data")
+                return of.judge_folder(next(Path(folder).iterdir()))
+
         return self.shelf.put(name, format=name.split("/")[-1], place=make(of.place, self.shelf.place(name)), shape="file",
-                              live=of.live, stack=stack, changed=changed)
+                              live=of.live, stack=stack, changed=changed, judge=judge)
 
     def base(self, kind: str, *arguments: str) -> Specimen:
         """The whole server: tars and a manifest."""
@@ -181,7 +194,7 @@ class Maker:
 
 def member_of_directory(name: str) -> Stack:
     # What a large object is, and where it ends, nothing tells.
-    core = Opaque(False, ends_anywhere="blob_" in name)
+    core = Opaque(False, formless="blob_" in name)
     return Stack((Gzip(),) if name.endswith(".gz") else (), core)
 
 

@@ -222,6 +222,8 @@ class Core:
 
     # A dump that was cut at a border of this format is whole in its form: only its content tells.
     ENDS_ANYWHERE = False
+    # Any bytes at all are as good as these.
+    FORMLESS = False
 
     def borders(self, data: bytes) -> list[int]:
         del data
@@ -529,11 +531,11 @@ class Sqlite(Core):
 
 
 class Opaque(Core):
-    """A file of which the gallery knows only whether something covers it, and whether it may end anywhere."""
+    """A file of which the gallery knows only whether something covers it, and whether it has any form."""
 
-    def __init__(self, covered: bool, ends_anywhere: bool = False) -> None:
+    def __init__(self, covered: bool, formless: bool = False) -> None:
         self._covered = covered
-        self.ENDS_ANYWHERE = ends_anywhere
+        self.ENDS_ANYWHERE = self.FORMLESS = formless
 
     def covers(self, data: bytes) -> Callable[[int], bool]:
         return lambda offset: self._covered

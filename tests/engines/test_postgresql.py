@@ -80,9 +80,11 @@ def assert_same_content(engine, live, database):
 
 
 def definitions_of(side, databases):
-    """Without the encoding, which is only the dump's where it makes its database."""
+    """Without the encoding, which is only the dump's where it makes its database, and without what it does not say."""
     return {
-        key[1:]: text for key, text in side.definitions().items() if key[0] in databases and key[1] != "encoding"
+        key[1:]: text
+        for key, text in side.definitions().items()
+        if key[0] in databases and key[1] != "encoding" and key[2] is not None
     }
 
 

@@ -109,7 +109,10 @@ class Lexer:
             if self._client_line():
                 yield self._finish("meta")
                 continue
-            yield from self._statement()
+            for piece in self._statement():
+                yield piece
+                # They were told with this piece, and the next one may end within the same row.
+                self.rows = 0
             more = False
             if self._whole:
                 begin = self._start + self.lead
@@ -281,6 +284,10 @@ class Lexer:
 
     # Rows of INSERT statements
 
+    def goes_on(self):
+        """Whether the piece that was handed out last is not the end of its statement."""
+        return not self._whole
+
     def _key(self, name):
         return name
 
@@ -329,7 +336,6 @@ class Lexer:
             while True:
                 if self._at - self._start > BLOCK >> 1:
                     yield self._piece()
-                    self.table, self.rows = table, 0
                 if len(self._buffer) - self._at < window:
                     self._more()
                 end = self._buffer.rfind(separator, self._at, self._at + window)
@@ -430,10 +436,24 @@ class Reader:
         self._created, self._odd_rows, self._told = {}, {}, set()
         self._statements = self._unknown = self._starts = 0
         self._end_offset = None
+        # (text, offset) of a long INSERT none of whose rows has ended yet.
+        self._unread = None
 
     def _take(self, kind, piece, offset):
         """Look at a piece."""
         raise NotImplementedError
+
+    def _no_rows(self, text, offset):
+        """Here begins an INSERT, and no row of it ends in this piece."""
+        self._unread = (text, offset)
+        if not self._items.goes_on():
+            self._tell_unread()
+
+    def _tell_unread(self):
+        if self._unread is not None:
+            text, offset = self._unread
+            self._unread = None
+            self._wrong("bad_structure", "rows that cannot be read: %s" % shown(text), offset, "rows")
 
     def _count(self):
         """Add the rows of the last piece to those of their table."""
@@ -466,6 +486,7 @@ class Reader:
             return
         if not self._strict() and self._unknown and self._unknown * 2 >= self._statements:
             self._wrong("unknown_format", "no text of SQL that could be understood")
+        self._tell_unread()
         self._conclude()
 
     def _strict(self):

@@ -519,10 +519,12 @@ class _Reader(Reader):
         if kind in ("rest", "meta"):
             return
         if kind == "sql":
+            self._tell_unread()
             self._statements += 1
             if self._end_offset is not None:
                 self._behind_the_end(piece[lead:], offset + lead)
         if items.table:
+            self._unread = None
             self._judge_text(kind, piece, offset)
             self._count()
         elif kind == "sql":
@@ -615,7 +617,7 @@ class _Reader(Reader):
         elif word == b"USE":
             self._lists["databases"].add(self._items.database)
         elif word in (b"INSERT", b"REPLACE") and self._items.delimiter == b";" and b"SELECT" not in opened.upper():
-            self._wrong("bad_structure", "rows that cannot be read: %s" % shown(text), offset, "rows")
+            self._no_rows(text, offset)
 
     def _only_marks(self, text):
         """A statement without what its strings hold."""

@@ -808,6 +808,14 @@ class CopyRows:
         if b"\\" in piece:
             slashes = left.count(b"\\")
             left = left.replace(b"\\", b"")
+        self._count(piece, offset, left)
+        if self._strict:
+            if self.odd is None and (slashes or len(self._tail) > 1):
+                self._escapes(piece, offset, slashes)
+            else:
+                self._tail = piece[-1:]
+
+    def _count(self, piece, offset, left):
         if self._unit is None:
             if b"\n" not in left:
                 self._tabs += len(left)
@@ -819,11 +827,6 @@ class CopyRows:
             self.rows += rows
         else:
             self._look_closer(piece, offset)
-        if self._strict:
-            if self.odd is None and (slashes or len(self._tail) > 1):
-                self._escapes(piece, offset, slashes)
-            else:
-                self._tail = piece[-1:]
 
     def _look_closer(self, piece, offset):
         for line in piece.split(b"\n")[:-1]:
@@ -907,10 +910,12 @@ class _Reader(Reader):
             self._meta(piece[lead:], offset + lead)
             return
         if kind == "sql":
+            self._tell_unread()
             self._statements += 1
             if self._end_offset is not None:
                 self._behind_the_end(piece[lead:], offset + lead)
         if items.table:
+            self._unread = None
             self._inserts += items.rows > 0
             self._count()
         elif kind == "sql":
@@ -1007,7 +1012,7 @@ class _Reader(Reader):
         if self._strict() and _ANOTHER.search(text) and _ANOTHER.search(_without_strings(text)):
             self._wrong("bad_structure", "a statement does not end where it should: %s" % shown(text), offset, "merged")
         if word == b"INSERT" and self._strict():
-            self._wrong("bad_structure", "rows that cannot be read: %s" % shown(text), offset, "rows")
+            self._no_rows(text, offset)
         if word == b"CREATE":
             self._create(text)
         elif word == b"SET" and self._items.encoding:

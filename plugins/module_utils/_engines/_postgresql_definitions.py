@@ -4,10 +4,12 @@
 
 # Private to this collection: no promise of stability is made to others.
 """What is no row in a database of PostgreSQL, as text that two servers have in common. Nothing that
-belongs to an extension or to the server: what a drill leaves out (_postgresql_dump), such as owners and grants, is not
-asked for."""
+belongs to an extension or to the server: what a drill leaves out (_postgresql_dump), such as owners, is not asked for;
+grants are (_postgresql_grants)."""
 
 from __future__ import annotations
+
+from . import _postgresql_grants as grants
 
 # {helpers}: the schema of the drill's own functions, as a literal.
 _OWN = """s.nspname !~ '^pg_' AND s.nspname NOT IN ('information_schema', {helpers})
@@ -167,4 +169,4 @@ def query(helpers, physical=False):
     for catalog, oid, text in _KINDS:
         own = _OWN.replace("{helpers}", helpers).replace("{catalog}", catalog).replace("{oid}", oid)
         parts.append(text.replace("{held}", held).replace("{options}", _OPTIONS).replace("{own}", own))
-    return "\nUNION ALL ".join(parts + [_COMMENTS.replace("{helpers}", helpers), _LARGE_OBJECTS, _ENCODING]) + ";\n"
+    return "\nUNION ALL ".join(parts + [text.replace("{helpers}", helpers) for text in (_COMMENTS, _LARGE_OBJECTS, _ENCODING, grants.QUERY)]) + ";\n"

@@ -16,9 +16,10 @@ import re
 from collections import Counter
 
 from ._base import EngineError
-
-_NAME = r'(?:"(?:[^"]|"")+"|[^\s"\',;().]+)'
-_NAMES = r"%s(?:\s*,\s*%s)*" % (_NAME, _NAME)
+from ._postgresql_grants import NAME as _NAME
+from ._postgresql_grants import NAMES as _NAMES
+from ._postgresql_grants import STATEMENT as _GRANTED
+from ._postgresql_grants import Grants
 
 _GRANTS, _OWNERS = "GRANT and REVOKE", "ownership"
 # What no server would run is not left out: it has to fail.
@@ -28,11 +29,6 @@ _OWNED = (
     r"|ROUTINE|SCHEMA|SEQUENCE|SERVER|STATISTICS|SUBSCRIPTION|TABLE|TABLESPACE|TEXT\s+SEARCH\s+(?:CONFIGURATION|DICTIONARY)"
     r"|TYPE|VIEW"
 )
-_PRIVILEGE = (
-    r"(?:SELECT|INSERT|UPDATE|DELETE|TRUNCATE|REFERENCES|TRIGGER|MAINTAIN|RULE|USAGE|CREATE|CONNECT|TEMP(?:ORARY)?|EXECUTE"
-    r"|SET|ALTER\s+SYSTEM|ALL(?:\s+PRIVILEGES)?)(?:\s*\(\s*%s\s*\))?" % _NAMES
-)
-_GRANTED = r"(?:GRANT|REVOKE(?:\s+GRANT\s+OPTION\s+FOR)?)\s+{0}(?:\s*,\s*{0})*\s+ON\s".format(_PRIVILEGE)
 _MEMBERSHIP = r"(?:GRANT\s+{0}\s+TO|REVOKE\s+(?:ADMIN\s+OPTION\s+FOR\s+)?{0}\s+FROM)\s".format(_NAMES)
 
 # The first that matches decides. Patterns match a statement from its first word on; the label is for the user.
@@ -176,9 +172,11 @@ class Filter:
         self.left_out = Counter()
         self.roles = set()  # owners, and those who were granted something
         self.databases = {}  # name: {"encoding", "locale"}, as CREATE DATABASE said
+        self.grants = Grants()
         self._cleaning = True
 
-    def next_database(self):
+    def next_database(self, name):
+        self.grants.database = name
         self._cleaning = True
 
     def judge(self, statement, helpers=None):
@@ -210,6 +208,7 @@ class Filter:
 
     def _of_roles(self, statement):
         """A question whether there is what belongs or is granted to a role, None where that cannot be asked."""
+        self.grants.note(statement, lambda name: _decoded(unquoted(name)))
         named = [match for match in (_TO_ROLES.search(statement), _FOR_ROLE.match(statement)) if match]
         for match in named:
             self._note_roles(match.group(1))
@@ -267,7 +266,10 @@ def divide_contents(listing):
             continue
         about = match.group(2)
         label = _label_of(about)
-        if label:
+        if label == _GRANTS:
+            # Not done, but read.
+            last.append(line)
+        elif label:
             # Databases are counted where their statements are read.
             left_out[label] += label != "databases"
         elif _is_kind(about, _KINDS_FIRST):

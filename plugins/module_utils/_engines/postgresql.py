@@ -254,7 +254,6 @@ class PostgreSQL(Engine):
             "-f",
             "-",
             "--no-owner",
-            "--no-privileges",
             "--no-tablespaces",
             "-L",
             self._contents(entries),
@@ -365,6 +364,9 @@ class PostgreSQL(Engine):
             if not self.filter.databases.get(key, {}).get("encoding"):
                 # What is known is the encoding of the text alone, which any client may ask for.
                 del found[key, "encoding", ""]
+        if not self._physical:
+            found = {key: text for key, text in found.items() if key[1] != "grant"}
+            found.update(self.filter.grants.definitions(self.databases))
         return found
 
     def dialect(self):
@@ -404,6 +406,8 @@ class Script:
         self._database = self._ended_database = None
         self._goes_on = True
         self._guarded = not knows_restrict(engine.installation.version)
+        if fixed:
+            engine.filter.next_database(fixed[0])
 
     def restore(self):
         while self._goes_on:
@@ -454,7 +458,7 @@ class Script:
                 name = sql_postgresql.connected(piece)
                 if name is not None:
                     self._database = name
-                    self._engine.filter.next_database()
+                    self._engine.filter.next_database(self._fixed[0] if self._fixed else name)
                     return
         self._goes_on = False
 

@@ -173,7 +173,7 @@ def _checksums(side, tables):
 
 _SHOWN = 80  # characters of a difference
 # Kinds whose text is a value, in no server's own words.
-_VALUES = ("sequence", "steps of sequence", "large object", "type", "comment", "encoding", "system tables")
+_VALUES = ("sequence", "steps of sequence", "large object", "type", "comment", "encoding", "system tables", "grant")
 # Kinds that not every backup holds: how a database is encoded says only a dump that makes it, what the server needs for
 # itself is in a copy of the whole server alone.
 _WHERE_BOTH_TELL = ("encoding", "system tables")

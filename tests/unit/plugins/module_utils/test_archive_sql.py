@@ -110,3 +110,23 @@ def test_long_statements_come_in_pieces(dialect, statement, monkeypatch):
     assert pieces[0][0] == "sql" and {kind for kind, _piece, _offset in pieces[1:-2]} == {"data"}
     assert max(len(piece) for _kind, piece, _offset in pieces) < 1 << 19
     assert pieces[-2][:2] == ("sql", b"\nSELECT 2;")
+
+
+@pytest.mark.parametrize("dialect, table", [(IN_MYSQL, "t"), (IN_POSTGRESQL, "public.t")])
+def test_rows_longer_than_a_piece_are_counted_once(dialect, table):
+    long = b"x" * (3 << 18)
+    rows = b",".join([b"(1,'%s')" % long, b"(2,'a')", b"(3,'%s')" % long, b"(4,NULL)"])
+    created = b"CREATE TABLE %s (a int, b text);\n" % table.encode()
+    text = dialect.dump(created + b"INSERT INTO %s VALUES %s;\n" % (table.encode(), rows) * 2)
+    assert list(dialect.rows(text).values()) == [8]
+    member, problems = dialect.read(text)
+    assert not problems and list(member.tables.values()) == [8]
+
+
+@pytest.mark.parametrize("dialect, table", [(IN_MYSQL, "t"), (IN_POSTGRESQL, "public.t")])
+def test_a_long_insert_without_rows_is_none(dialect, table):
+    created = b"CREATE TABLE %s (a int, b text);\n" % table.encode()
+    for after in (b"", b"SELECT 1;\n"):
+        text = dialect.dump(created + b"INSERT INTO %s SET a = '%s';\n" % (table.encode(), b"x" * (3 << 18)) + after)
+        _member, problems = dialect.read(text)
+        assert [problem["message"][:24] for problem in problems] == ["rows that cannot be read"]

@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.restorable.backups.plugins.module_utils._archive import sql_mysql, sql_postgresql
 from ansible_collections.restorable.backups.plugins.module_utils._archive._stream import Bytes
 from ansible_collections.restorable.backups.tests.unit.plugins.module_utils import sql_samples as samples
+from ansible_collections.restorable.backups.tests.unit.plugins.module_utils.archive_reading import pieces_of
 from ansible_collections.restorable.backups.tests.unit.plugins.module_utils.sql_samples import IN_POSTGRESQL
 
 HEAD, TAIL = IN_POSTGRESQL.head, IN_POSTGRESQL.tail
@@ -399,3 +400,15 @@ def test_text_by_hand():
     assert problems == []
     assert samples.rows(member) == {"public.t": 2}
     assert (member.tool, member.start_mark) == (None, None)
+
+
+@pytest.mark.parametrize("columns", [None, 2])
+def test_a_first_row_longer_than_a_piece(columns):
+    """Pairs of backslashes that pieces cut through are pairs all the same, also before it is known how wide rows are."""
+    rows = b"1\tx" + b"\\\\" * 50 + b"\n2\t\\N\n"
+    for size in (1, 2, 3, 7, 64):
+        copied, offset = sql_postgresql.CopyRows(columns, strict=True), 0
+        for piece in pieces_of(rows, size):
+            copied.feed(piece, offset, bytes(byte for byte in piece if byte in b"\t\n\\"))
+            offset += len(piece)
+        assert (copied.rows, copied.columns, copied.wrong, copied.odd) == (2, 2, [], None)

@@ -178,7 +178,7 @@ def test_cleaning_is_left_out_only_before_something_is_made():
     assert chosen.left_out == {"removal of what is not there": 6}
     assert chosen.judge("CREATE TABLE public.t ();", H) == ""
     assert chosen.judge("DROP TABLE public.t;", H) == ""
-    chosen.next_database()
+    chosen.next_database(None)
     assert chosen.judge("DROP TABLE public.t;", H) is None
 
 
@@ -225,6 +225,51 @@ LISTING = """;
 """
 
 
+def granted(*statements, databases=(None,)):
+    chosen = Filter()
+    for statement in statements:
+        chosen.judge(statement)
+    return chosen.grants.definitions(databases)
+
+
+@pytest.mark.parametrize(
+    "statements, texts",
+    [
+        (["GRANT SELECT ON TABLE public.t TO app;"], {"public.t to app": "SELECT"}),
+        (
+            ["GRANT SELECT,INSERT ON TABLE public.t TO app;", "GRANT UPDATE ON TABLE public.t TO app WITH GRANT OPTION;"],
+            {"public.t to app": "INSERT, SELECT, UPDATE*"},
+        ),
+        (
+            ['GRANT SELECT("of ""all"""),UPDATE(b) ON TABLE "S s".t TO a, "B b", PUBLIC GRANTED BY boss;'],
+            {"S s.t to %s" % role: 'SELECT(of "all"), UPDATE(b)' for role in ("a", "B b", "PUBLIC")},
+        ),
+        (["GRANT ALL ON SEQUENCE public.s TO app;"], {"public.s to app": "SELECT, UPDATE, USAGE"}),
+        (
+            ["GRANT ALL ON TABLE public.t TO app;", "GRANT ALL(c) ON TABLE public.t TO b;", "GRANT MAINTAIN ON TABLE public.t TO c;"],
+            {
+                "public.t to app": "DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE",
+                "public.t to b": "INSERT(c), REFERENCES(c), SELECT(c), UPDATE(c)",
+            },
+        ),
+        # Made without, or of one who says not in which schema.
+        (["GRANT USAGE ON SCHEMA app TO app;", "REVOKE ALL ON TABLE public.t FROM app;"], {None: None}),
+        (["GRANT SELECT ON TABLE public.t TO app;", "GRANT SELECT ON TABLE t TO app;"], {None: None, "public.t to app": "SELECT"}),
+    ],
+)
+def test_what_a_dump_grants(statements, texts):
+    assert granted(*statements) == {(None, "grant", name): text for name, text in texts.items()}
+
+
+def test_grants_belong_to_the_database_that_the_dump_is_connected_to():
+    chosen = Filter()
+    for name in ("shop", "crm"):
+        chosen.next_database(name)
+        chosen.judge("GRANT SELECT ON TABLE public.%s TO app;" % name)
+    found = chosen.grants.definitions(["shop", "crm", "empty"])
+    assert set(found) == {("shop", "grant", "public.shop to app"), ("crm", "grant", "public.crm to app"), ("empty", "grant", None)}
+
+
 def test_a_table_of_contents_is_divided():
     first, middle, last, left_out = dump.divide_contents(LISTING)
 
@@ -233,9 +278,8 @@ def test_a_table_of_contents_is_divided():
 
     assert numbers(first) == [14, 2]
     assert numbers(middle) == [3794, 30, 31, 34, 39, 40]
-    assert numbers(last) == [32, 33]
+    assert numbers(last) == [3795, 32, 33, 38]
     assert left_out == {
-        "GRANT and REVOKE": 2,
         "publications": 2,
         "user mappings": 1,
         "event triggers": 1,
