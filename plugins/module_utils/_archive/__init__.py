@@ -142,12 +142,15 @@ def _each_file(paths, report, read):
                     read(leaf, parts[0] if whole else None)
                 ahead.drain()
         return hashing.size, hashing.sha256
+    words = _folder.foreign(paths[0])
+    if words:
+        report.problem("unsupported", words, os.path.basename(os.path.abspath(paths[0])))
     size, listed = 0, hashlib.sha256()
     for name, path in _folder.files_of(paths[0]):
         with Files([path]) as files:
             hashing = Hashing(files)
             with Ahead(hashing) as ahead:
-                for leaf in _reported(walker.entry_leaves(name, ahead), report, name):
+                for leaf in () if words else _reported(walker.entry_leaves(name, ahead), report, name):
                     read(leaf, path if leaf.stored_name == name and not leaf.compression else None)
                 ahead.drain()
         size += hashing.size

@@ -73,6 +73,13 @@ def joined_name(parts):
     return match.group("stem").rstrip("-._") if match else name
 
 
+def foreign(folder):
+    """What is said of a folder in a form that is not read, None where there is nothing to say."""
+    if any(os.path.isfile(os.path.join(folder, name)) for name in ("xtrabackup_checkpoints", "mariadb_backup_checkpoints")):
+        return "is a folder of mariadb-backup or xtrabackup; only their stream is read (--stream=xbstream)"
+    return None
+
+
 def files_of(folder):
     """(path below the folder, path) of all its files, in order of their names. Links are not followed."""
     found = []

@@ -246,7 +246,8 @@ class PgBaseBackup:
         if len(missing) > 20:
             self._wrong("missing_member", "%d more files are missing" % (len(missing) - 20))
         for number, files in sorted(elsewhere.items()):
-            self._wrong("missing_member", "the %d files of the tablespace %s are not there" % (files, number))
+            why = "" if self._tars else ": links are not followed, have pg_basebackup write tars (-Ft)"
+            self._wrong("missing_member", "the %d files of the tablespace %s are not there%s" % (files, number, why))
         if foreign:
             self._report.note(
                 "%s: not looked at, as not PostgreSQL's own: %s" % (self._member.name, ", ".join(foreign[:5]))

@@ -76,6 +76,11 @@ _CREATE_TABLE = re.compile(
     rb"(?:IF[ \t\r\n]+NOT[ \t\r\n]+EXISTS[ \t\r\n]+)?(" + _QUALIFIED + rb")",
     re.I,
 )
+_ATTACHED = re.compile(
+    rb"ALTER[ \t\r\n]+TABLE[ \t\r\n]+(?:ONLY[ \t\r\n]+)?(" + _QUALIFIED + rb")[ \t\r\n]+ATTACH[ \t\r\n]+PARTITION"
+    rb"[ \t\r\n]+(" + _QUALIFIED + rb")",
+    re.I,
+)
 _PARTITIONED = re.compile(
     rb"\)[ \t\r\n]*PARTITION[ \t\r\n]+BY[ \t\r\n]+(?:RANGE|LIST|HASH)\b|VALUES.*\bPARTITION[ \t\r\n]+BY[ \t\r\n]",
     re.I | re.S,
@@ -876,6 +881,8 @@ class _Reader(Reader):
         member.format, member.engine = FORMAT, "postgresql"
         self._lists = {name: set() for name in set(_LISTS.values())}
         self._parents, self._foreign = set(), set()
+        # Partitions by the key of what they are attached to.
+        self._partitions = {}
         self._commands, self._large_objects = set(), 0
         self._key = None  # of \\restrict, until \\unrestrict
         self._copy, self._copy_key, self._copies, self._inserts = None, None, 0, 0
@@ -1013,6 +1020,10 @@ class _Reader(Reader):
             self._wrong("bad_structure", "a statement does not end where it should: %s" % shown(text), offset, "merged")
         if word == b"INSERT" and self._strict():
             self._no_rows(text, offset)
+        attached = _ATTACHED.match(text) if word == b"ALTER" else None
+        if attached:
+            parent, child = (self._key_of(name) for name in attached.groups())
+            self._partitions.setdefault(parent, []).append(child)
         if word == b"CREATE":
             self._create(text)
         elif word == b"SET" and self._items.encoding:
@@ -1027,11 +1038,13 @@ class _Reader(Reader):
         if not self._tool_message(text, offset):
             self._wrong("bad_structure", "this is no statement: %s" % shown(text), offset, "no statement")
 
+    def _key_of(self, name):
+        return self._items.database, ".".join(self._items.named(name))
+
     def _create(self, text):
-        database = self._items.database
         table = _CREATE_TABLE.match(text)
         if table:
-            key = (database, ".".join(self._items.named(table.group(2))))
+            key = self._key_of(table.group(2))
             kind = (table.group(1) or b"").upper()
             if b"FOREIGN" in kind or b"TEMP" in kind:
                 self._foreign.add(key)
@@ -1102,6 +1115,12 @@ class _Reader(Reader):
             if (database, name) not in self._parents and (database, name) not in member.tables:
                 without.append(name)
                 member.table(name, 0, database)
+        for key in self._parents & set(member.tables):
+            # Loaded through the root: which partition a row goes to is known only when it is there.
+            through_root = member.details.setdefault("rows_through_root", {})
+            through_root[key[1]] = member.tables.pop(key)
+            for leaf in self._leaves(key):
+                member.tables[leaf] = None
         databases = self._lists["databases"]
         connected_to = {database for database, _name in member.tables if database}
         if len(databases) == 1:
@@ -1117,6 +1136,10 @@ class _Reader(Reader):
             partitioned=sorted(name for _database, name in self._parents),
             without_data=sorted(without),
         )
+
+    def _leaves(self, key):
+        for child in self._partitions.get(key, ()):
+            yield from self._leaves(child) if child in self._parents else [child]
 
     def _conclude(self):
         # The rows of an extension's own tables are dumped without them.

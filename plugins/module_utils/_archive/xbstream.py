@@ -316,6 +316,8 @@ class _Reader:
                 "lacks %s, without which it cannot be restored: it may end too early" % ", ".join(missing),
                 name,
             )
+        elif not any(one.startswith("mysql/") for one in self._names()):
+            self._report.note("%s: of some databases only, without mysql: no server starts with it alone" % name)
         self._judge_points()
         self._judge_pairs()
         if self._encrypted:
@@ -390,6 +392,9 @@ def _values(texts, names):
 
 def decode_name(name):
     """The name of a table or database from that of its file. What is not known stays as it is."""
+    if name.endswith("@@@"):
+        # One that Windows keeps for itself: con, aux, ...
+        name = name[:-3]
     return _ENCODED.sub(lambda found: _letter(found.group(1)) or found.group(0), name)
 
 

@@ -122,8 +122,8 @@ class Engine:
         return self.name
 
     def roles(self):
-        """Names of the roles that the dump gives something to, which a scratch server does not have. A live() that is
-        asked for them tells all that there are."""
+        """Names of the roles that the dump gives something to, or that act for others in it, which a scratch server does not
+        have. A live() that is asked for them tells all that there are, or None where it may not see them."""
         return set()
 
     def version(self):

@@ -162,6 +162,14 @@ def system_tables(ask):
     return {key: ", ".join(texts) for key, texts in found.items()}
 
 
+def accounts(ask):
+    """Names of all accounts and roles, as user@host; None where this login may not see them."""
+    if "SELECT" not in _privileges(ask)[0]:
+        return None
+    rows = ask("SELECT HEX(CONCAT_WS('@', user, NULLIF(host, ''))) FROM mysql.user;")
+    return {sql_text.unhex(name) for (name,) in rows}
+
+
 def _script(database, knows):
     queries = list(_QUERIES)
     if "check_constraints.check_clause" in knows:

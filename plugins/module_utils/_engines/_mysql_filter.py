@@ -111,7 +111,7 @@ class Filter:
         self._skipping = None
         self.left_out = Counter()
         self.databases = []
-        self.definers = 0
+        self.definers = []
 
     def __iter__(self):
         kept = True
@@ -212,7 +212,7 @@ class Filter:
         match = _DEFINER.match(piece)
         if match is None:
             return piece
-        self.definers += 1
+        self.definers.append(_account(match.group(1)))
         return piece[: match.start(1)] + b"CURRENT_USER" + piece[match.end(1) :]
 
     def listed(self):
@@ -225,9 +225,18 @@ class Filter:
         if self.definers:
             found.append(
                 "restored as objects of the drill's own account instead of their definers': %d views, triggers, "
-                "routines and events" % self.definers
+                "routines and events" % len(self.definers)
             )
         return found
+
+
+def _account(text):
+    """user@host as it is; the name alone of a role, and of a user whose host is not said."""
+    found = []
+    for part in re.findall(_ACCOUNT_PART, text)[:2]:
+        quote = part[:1] if part[:1] in (b"`", b"'", b'"') else b""
+        found.append(part[1:-1].replace(quote * 2, quote) if quote else part)
+    return b"@".join(filter(None, found)).decode("utf-8", "replace")
 
 
 def unsafe(why, command, offset):

@@ -97,6 +97,7 @@ class MysqlEngine(Engine):
         # Sentences for the result: what was left out, what is unlike the real thing.
         self.notes = []
         self.left_out = []
+        self._definers = set()
         self._programs = None
         self._process = None
         self._full = False
@@ -392,6 +393,7 @@ class MysqlEngine(Engine):
                 if watch:
                     watch.close()
         self.left_out = sent.listed()
+        self._definers = {account for account in sent.definers if "@" in account}
         self.notes.extend(sent.notes())
         if self.login and sent.databases:
             self._names = {self._scratch_database: sent.databases[0]}
@@ -463,6 +465,10 @@ class MysqlEngine(Engine):
             argv += ["--apply-log-only"] if apply_only and number < len(backups) - 1 else []
             physical.run_backup(self.scratch, argv, self.timeout)
         physical.look_over(data)
+        if not os.path.isdir(os.path.join(data, "mysql")):
+            raise EngineError(
+                "unsupported", "the backup is of some databases only, and holds no mysql, without which no server starts"
+            )
         self._start_server(data, options)
         self._open_restored()
 
@@ -552,6 +558,9 @@ class MysqlEngine(Engine):
 
     def dialect(self):
         return _dialect(self.version())
+
+    def roles(self):
+        return self._definers
 
     def version(self):
         if self._admin is None:
@@ -770,6 +779,9 @@ class Live:
 
     def dialect(self):
         return _dialect(self.version())
+
+    def roles(self):
+        return definitions_of.accounts(self._client.ask)
 
     def query(self, sql, database=None):
         return self._client.query(sql, database or self.database)

@@ -158,8 +158,9 @@ def compare(engine, restored, live, wanted):
             same_words = not hasattr(live, "dialect") or engine.dialect() == live.dialect()
             ours = {key: text for key, text in engine.definitions().items() if only is None or key[0] == only}
             found += _definitions(ours, live.definitions(), several, same_words)
-            for role in sorted(engine.roles() - live.roles() if hasattr(live, "roles") else ()):
-                message = "the dump gives something to the role %s, which the live server does not have" % role
+            there = live.roles() if hasattr(live, "roles") else None
+            for role in sorted(engine.roles() - there if there is not None else ()):
+                message = "the dump gives something to %s, a role or account that the live server does not have" % role
                 found.append(violation("definition_mismatch", message, role, None))
     return found, sums, untold
 

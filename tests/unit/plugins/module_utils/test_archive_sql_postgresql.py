@@ -412,3 +412,17 @@ def test_a_first_row_longer_than_a_piece(columns):
             copied.feed(piece, offset, bytes(byte for byte in piece if byte in b"\t\n\\"))
             offset += len(piece)
         assert (copied.rows, copied.columns, copied.wrong, copied.odd) == (2, 2, [], None)
+
+
+def test_rows_that_are_loaded_through_the_root_of_partitions():
+    text = (
+        b"CREATE TABLE public.p (id int, k text)\nPARTITION BY LIST (k);\nCREATE TABLE public.p_a (id int, k text);\n"
+        b"CREATE TABLE public.p_b (id int, k text);\nALTER TABLE ONLY public.p ATTACH PARTITION public.p_a FOR VALUES IN ('a');\n"
+        b"ALTER TABLE ONLY public.p ATTACH PARTITION public.p_b DEFAULT;\n"
+        b"-- load via partition root public.p\nCOPY public.p (id, k) FROM stdin;\n1\ta\n\\.\n\n\n"
+        b"-- load via partition root public.p\nCOPY public.p (id, k) FROM stdin;\n2\tb\n\\.\n\n\n"
+    )
+    member, problems = IN_POSTGRESQL.read(IN_POSTGRESQL.dump(text))
+    assert not problems
+    assert member.tables == {(None, "public.p_a"): None, (None, "public.p_b"): None}
+    assert member.details["rows_through_root"] == {"public.p": 2}

@@ -12,7 +12,8 @@ from functools import partial
 
 import pytest
 from ansible_collections.restorable.backups.plugins.module_utils._archive import xbstream
-from ansible_collections.restorable.backups.plugins.module_utils._archive._report import Limits
+from ansible_collections.restorable.backups.plugins.module_utils._archive._report import Limits, Report
+from ansible_collections.restorable.backups.plugins.module_utils._archive._stream import Bytes
 from ansible_collections.restorable.backups.tests.unit.plugins.module_utils import archive_reading
 from ansible_collections.restorable.backups.tests.unit.plugins.module_utils.archive_reading import flipped, pieces_of
 
@@ -338,3 +339,19 @@ def test_a_large_info_is_not_kept():
     member, problems = look(backup(xtrabackup_info=INFO + b"x" * (1 << 17)))
     assert not problems
     assert member.tool is None
+
+
+def test_some_databases_only():
+    assert "without mysql" in archive_notes(backup())
+    assert not archive_notes(backup(file("mysql/db.opt", b"utf8")))
+
+
+def archive_notes(content):
+    report = Report(None)
+    xbstream.read(Bytes(content), report.member("b.xbstream"), report)
+    return " ".join(report.notes)
+
+
+def test_names_that_windows_keeps_for_itself():
+    member, problems = look(backup(file("shop/con@@@.ibd", b"rows"), file("shop/con@@@.frm", b"frm")))
+    assert not problems and ("shop", "con") in member.tables

@@ -164,13 +164,28 @@ def test_databases_on_an_existing_server():
 )
 def test_definers(before, after):
     sent, sieve, _entered = filtered(b"DELIMITER ;;\n" + before + b";;\nDELIMITER ;\n")
-    assert after in sent and sieve.definers == 1
+    assert after in sent and len(sieve.definers) == 1
+
+
+@pytest.mark.parametrize(
+    "definer, account",
+    [
+        (b"`root`@`localhost`", "root@localhost"),
+        (b"'a''b' @ \"%\"", "a'b@%"),
+        (b"app@10.0.0.1", "app@10.0.0.1"),
+        (b"`gr\xc3\xbcn ``x`@``", "gr\u00fcn `x"),
+        (b"CURRENT_USER", "CURRENT_USER"),
+    ],
+)
+def test_names_of_definers(definer, account):
+    _sent, sieve, _entered = filtered(b"CREATE DEFINER=" + definer + b" VIEW v AS SELECT 1;\n")
+    assert sieve.definers == [account]
 
 
 def test_what_only_looks_like_a_definer():
     text = b"CREATE TABLE t (a VARCHAR(50) DEFAULT ' DEFINER=`x`@`y`');\nINSERT INTO t VALUES ('CREATE DEFINER=`x`@`y` VIEW');\n"
     sent, sieve, _entered = filtered(text)
-    assert sent.strip() == text.strip() and sieve.definers == 0
+    assert sent.strip() == text.strip() and sieve.definers == []
 
 
 def test_the_sandbox_line_of_newer_dumps():
