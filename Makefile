@@ -38,7 +38,7 @@ sandbox: environment  ## Run the sandbox in the foreground until Ctrl-C
 bench: environment  ## Measure against the usual ways, as ratios from one run
 	@.venv/bin/python tests/benchmarks/run.py
 
-gallery: dev-environment  ## Show every way in which a backup breaks to verify and drill (about 20 minutes)
+gallery: dev-environment  ## Show every way in which a backup breaks to verify and drill (more than an hour)
 	@.venv/bin/python tests/damage/gallery.py $(GALLERY)
 
 tree: environment  ## Copy the collection to build/tree, where Ansible can find it by its name

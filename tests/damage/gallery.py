@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Show every intact backup and every damage to the collection, and say what it noticed.
 
-    make gallery                                        everything, about an hour
+    make gallery                                        everything, more than an hour
     python tests/damage/gallery.py --quick              a choice, about 6 minutes; `make test` has a part of that
     python tests/damage/gallery.py --only redis --list  also each damage by its name
 
