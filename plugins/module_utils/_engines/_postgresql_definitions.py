@@ -72,9 +72,10 @@ _KINDS = (
     (
         "pg_class",
         "o.conrelid",
-        """SELECT 'constraint', s.nspname || '.' || coalesce(c.relname || '.', '') || o.conname,
+        """SELECT CASE o.contype WHEN 'n' THEN 'not null' ELSE 'constraint' END,
+    s.nspname || '.' || coalesce(c.relname || '.', '') || o.conname,
     pg_get_constraintdef(o.oid) FROM pg_constraint o JOIN pg_namespace s ON s.oid = o.connamespace
-  LEFT JOIN pg_class c ON c.oid = o.conrelid WHERE o.contype <> 'n' AND {own}""",
+  LEFT JOIN pg_class c ON c.oid = o.conrelid WHERE {own}""",
     ),
     (
         "pg_class",
@@ -151,6 +152,8 @@ _COMMENTS = """SELECT 'comment', i.type || ' ' || i.identity, c.description
     'pg_subscription'::regclass, 'pg_event_trigger'::regclass, 'pg_foreign_data_wrapper'::regclass, 'pg_language'::regclass)
   AND i.schema IS DISTINCT FROM {helpers}
   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = c.classoid AND d.objid = c.objoid AND d.deptype = 'e')"""
+# Servers before PostgreSQL 18 do not call what is NOT NULL by a name.
+_NO_NAMES = """SELECT 'not null', NULL, NULL WHERE current_setting('server_version_num')::int < 180000"""
 _ENCODING = """SELECT 'encoding', '', pg_encoding_to_char(b.encoding) FROM pg_database b WHERE b.datname = current_database()"""
 # Anybody sees which there are; their bytes only who may.
 _LARGE_OBJECTS = """SELECT 'large object', m.oid::text, CASE WHEN (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
@@ -169,4 +172,4 @@ def query(helpers, physical=False):
     for catalog, oid, text in _KINDS:
         own = _OWN.replace("{helpers}", helpers).replace("{catalog}", catalog).replace("{oid}", oid)
         parts.append(text.replace("{held}", held).replace("{options}", _OPTIONS).replace("{own}", own))
-    return "\nUNION ALL ".join(parts + [text.replace("{helpers}", helpers) for text in (_COMMENTS, _LARGE_OBJECTS, _ENCODING, grants.QUERY)]) + ";\n"
+    return "\nUNION ALL ".join(parts + [text.replace("{helpers}", helpers) for text in (_COMMENTS, _LARGE_OBJECTS, _NO_NAMES, _ENCODING, grants.QUERY)]) + ";\n"
