@@ -138,7 +138,7 @@ def work(number: int, share: int, shares: int) -> list[dict[str, Any]]:
 
 
 def chosen(specimen: Specimen) -> Iterator[Damage]:
-    """All damages, or all that reading alone notices and each third, say, of the others: restoring takes its time."""
+    """All damages, or all that reading alone notices and each sixth, say, of the others: restoring takes its time."""
     turn = zlib.crc32(specimen.name.encode())  # so that it is not the same kind of damage of every backup
     for damage in damages(specimen, _thorough, _strangers):
         turn += damage.kind != FRAMING

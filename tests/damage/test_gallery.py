@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The gallery in its bounded form: of what only a restore can notice, a third. `make gallery` shows all of it."""
+"""The gallery in its bounded form: of what only a restore can notice, a sixth. `make gallery` shows all of it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def records(collections_path, tmp_path_factory):
         sys.path.insert(0, collections_path)
     home = tmp_path_factory.mktemp("gallery")
     home.chmod(0o755)
-    return gallery.run(home, thorough=False, only=(), jobs=len(os.sched_getaffinity(0)), tell=print, each=3)
+    return gallery.run(home, thorough=False, only=(), jobs=len(os.sched_getaffinity(0)), tell=print, each=6)
 
 
 @pytest.mark.parametrize("engine", BUILDERS)
