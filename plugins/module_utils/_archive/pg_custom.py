@@ -187,7 +187,8 @@ class Contents:
         # The statement that drops it.
         self.text()
         entry.copy, entry.columns = self._bytes() or b"", None
-        entry.schema = self.text()
+        schema = self._bytes()
+        entry.schema = None if schema is None else schema.decode(self._codec, "replace")
         for _text in range(2 if self.version >= (1, 14) else 1):
             self.text()
         relation = self._number("the kind of a relation", 0, 127) if self.version >= (1, 16) else 0
@@ -208,6 +209,15 @@ class Contents:
         entry.through_root = statement.startswith(b"-- load via partition root")
         self.entries[entry.number] = entry
         self._look_at(entry, statement, start)
+        self._compare_schema(entry, schema, statement + entry.copy, start)
+
+    def _compare_schema(self, entry, schema, statement, start):
+        """Since this version statements name the schema that the entry says. pg_restore uses the latter for owners only."""
+        if self.version < (1, 13) or not schema or not statement.strip() or b"'" in schema or b"\\" in schema:
+            return
+        if schema.replace(b'"', b'""') not in statement:
+            message = "%s %s: the statement names another schema" % (entry.kind, entry.table)
+            self._report.problem("bad_structure", message, self._member.name, start)
 
     def _oid(self, start):
         text = self.text()
