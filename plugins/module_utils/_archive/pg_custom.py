@@ -215,6 +215,9 @@ class Contents:
         """Since this version statements name the schema that the entry says. pg_restore uses the latter for owners only."""
         if self.version < (1, 13) or not schema or not statement.strip() or b"'" in schema or b"\\" in schema:
             return
+        if schema == b"pg_catalog":
+            # What lies in no schema of the user's, as a comment on a cast.
+            return
         if schema.replace(b'"', b'""') not in statement:
             message = "%s %s: the statement names another schema" % (entry.kind, entry.table)
             self._report.problem("bad_structure", message, self._member.name, start)

@@ -260,7 +260,7 @@ def test_widths_are_followed_over_many_rows():
         (archive([ENCODING, TABLE, DATA], rows(3, ROWS, kind=3)), "bad_structure"),
         (archive([ENCODING, TABLE, DATA]), "missing_table_data"),
         (archive([ENCODING, ENCODING]), "duplicate"),
-        (archive([ENCODING, entry(1, "TABLE", "a", "CREATE TABLE public.a (i int);", schema="puclic")]), "bad_structure"),
+        (archive([ENCODING, entry(2, "TABLE", "a", "CREATE TABLE public.a (i int);", schema="puclic")]), "bad_structure"),
         (archive([entry(1, "TABLE", "a", "CREATE TABLE a (i int", data=False)]), "open_statement"),
         (archive([entry(1, "TABLE", "a", "COPY a FROM PROGRAM 'id';")]), "unsafe_statement"),
         (archive([entry(1, "TABLE", "a", "\\! id\n")]), "unsafe_statement"),
