@@ -175,6 +175,7 @@ class Maker:
 
         stack = Stack(tuple(layers), TreeTar(of.member))
         changed = {change: make(place, self.shelf.place(f"{name}~{change}")) for change, place in of.changed.items()}
+
         def judge(content: bytes) -> bool:
             with tempfile.TemporaryDirectory(prefix="rbg-") as folder, tarfile.open(fileobj=io.BytesIO(content)) as tar:
                 tar.extractall(folder, filter="data")
