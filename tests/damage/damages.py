@@ -435,7 +435,8 @@ def _of_folder(specimen: Specimen, density: Density) -> Iterator[Damage]:
             levels = stack.levels(tree[name])
         except Exception as reason:
             raise AssertionError(f"{specimen.name}: {name} is not what it ought to be: {reason}") from None
-        few = FEW if density is QUICK else density
+        # There are many files, and what is in them is damaged more densely where it is a backup by itself.
+        few = FEW if density is QUICK else QUICK
         for change, depth in _at_depths(f"{specimen.name} {name}", stack, levels, range(len(levels)), few):
             yield Damage(f"{name}: {change.name}", change.family, change.kind,
                          lambda target, name=name, change=change, depth=depth, stack=stack: specimen.lay(
