@@ -45,7 +45,10 @@ _ROWS = (".ibd", ".MYD", ".MAI", ".CSV", ".ARZ", ".ARM")
 _PAIRS = {".MYD": (".MYI",), ".MYI": (".MYD",), ".MAD": (".MAI",), ".MAI": (".MAD",)}
 _COMPRESSED = (".qp", ".lz4", ".zst")
 # Files that are never without any bytes; tables of the server's own are kept in pages, of which there is a first.
-_NEVER_EMPTY = re.compile(r"\.(?:frm|ibd|MAI|MYI|opt|par|TRG|TRN|isl|CSM|delta|meta)$|^(?:mysql|sys)/[^/]*\.MAD$")
+_NEVER_EMPTY = re.compile(
+    r"\.(?:frm|ibd|new|MAI|MYI|opt|par|TRG|TRN|isl|CSM|delta|meta)$|^(?:mysql|sys)/[^/]*\.MAD$"
+    r"|^(?:xtrabackup|mariadb_backup)_(?:info|checkpoints)$|^backup-my\.cnf$"
+)
 # The first bytes of a view's definition.
 _VIEW = b"TYPE"
 # How the server writes letters that are not ASCII into names of files: rows by the first sign, columns g to z by the

@@ -222,7 +222,7 @@ def test_an_incremental_backup():
     assert "ibdata1.meta" in look(content)[1][0]["message"]
 
 
-@pytest.mark.parametrize("name", ["mysql/plugin.MAD", "shop/b.frm", "shop/b.frm.zst", "shop/a.ibd.delta"])
+@pytest.mark.parametrize("name", ["mysql/plugin.MAD", "shop/b.frm", "shop/b.frm.zst", "shop/a.ibd.delta", "shop/a.new"])
 def test_files_that_are_never_empty(name):
     """The end of a file alone is that of an empty one: what lacks its only piece looks like it."""
     before = [file("mysql/plugin.MAI", b"page")] if name.endswith("MAD") else []
