@@ -35,7 +35,7 @@ _OF_TABLES = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", 
 _OF_COLUMNS = ("SELECT", "INSERT", "UPDATE", "REFERENCES")
 _OF_SEQUENCES = ("SELECT", "UPDATE", "USAGE")
 
-# Kind, name and text for the relations c in the schemas s. {own} says which are the user's.
+# Kind, name and text. {helpers}: the schema of the drill's own functions, as a literal.
 QUERY = """SELECT 'grant', s.nspname || '.' || c.relname || ' to ' || coalesce(r.rolname, 'PUBLIC'),
     string_agg(e.what, ', ' ORDER BY e.what COLLATE "C")
   FROM pg_class c JOIN pg_namespace s ON s.oid = c.relnamespace,

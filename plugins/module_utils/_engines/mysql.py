@@ -467,7 +467,9 @@ class MysqlEngine(Engine):
         physical.look_over(data)
         if not os.path.isdir(os.path.join(data, "mysql")):
             raise EngineError(
-                "unsupported", "the backup is of some databases only, and holds no mysql, without which no server starts"
+                "unsupported",
+                "the backup is of some databases only, and holds no mysql, without which no server starts:"
+                " drill a backup of the whole server",
             )
         self._start_server(data, options)
         self._open_restored()
