@@ -26,8 +26,8 @@ LONGEST = 1 << 18
 MARGIN = 256
 # Comments and white space before one statement: more than that is no dump.
 _LONGEST_LEAD = 4 << 20
-# With more backslashes than one in so many bytes, it is quicker to look for the pairs that matter.
-_DENSE = 60
+# With more backslashes than one in so many bytes, it is quicker to look for the pairs that matter. The first bytes tell.
+_DENSE, _SAMPLE = 60, 4096
 _SMALLEST_WINDOW = 1 << 10
 SPACE = re.compile(rb"[ \t\r\n\f\v]+")
 WORD = re.compile(rb"[A-Za-z_]+")
@@ -404,9 +404,11 @@ class Lexer:
 
 def _without_escapes(rows):
     """Text without what stands behind its backslashes. These stay: outside of a string they would be noticed."""
+    if rows.count(b"\\", 0, _SAMPLE) * _DENSE > min(len(rows), _SAMPLE):
+        # Pairs of the same length in place of those that matter: nothing has to be moved.
+        rows = rows.replace(b"\\\\", b"\\n").replace(b"\\'", b"\\n")
+        return rows.replace(b'\\"', b"\\n") if b'"' in rows else rows
     parts = rows.split(b"\\")
-    if len(parts) * _DENSE > len(rows):
-        return b"\\".join(b"\\".join(b"\\n".join(rows.split(b"\\\\")).split(b"\\'")).split(b'\\"'))
     if b"" not in parts:
         return b"\\".join([parts[0]] + [part[1:] for part in parts[1:]])
     kept, literal = [], True

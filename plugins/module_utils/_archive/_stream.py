@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import queue
+import sys
 import threading
 
 # What is read at once. Hashing and inflating let other threads run meanwhile only for blocks that are not tiny.
 BLOCK = 1 << 20
 # Blocks that wait between two threads.
 _DEPTH = 4
+# Seconds after which a thread may ask another for the interpreter, while streams are read ahead. Python's own 5 ms are
+# longer than both threads need for a block, so that they would take turns instead of working at once.
+_HAND_OVER = 0.0001
 # Longer than this nothing is read in one piece: lengths come from the file, and may be damaged.
 MAX_READ = 64 << 20
 
@@ -201,6 +205,29 @@ class Files(Stream):
             self._file = None
 
 
+class _HandOver:
+    """Threads ask for the interpreter earlier, from the first begin() to the end() of the last who began."""
+
+    def __init__(self):
+        self._lock, self._users, self._usual = threading.Lock(), 0, None
+
+    def begin(self):
+        with self._lock:
+            if not self._users:
+                self._usual = sys.getswitchinterval()
+                sys.setswitchinterval(min(self._usual, _HAND_OVER))
+            self._users += 1
+
+    def end(self):
+        with self._lock:
+            self._users -= 1
+            if not self._users:
+                sys.setswitchinterval(self._usual)
+
+
+_hand_over = _HandOver()
+
+
 class Ahead(Stream):
     """Another stream, read ahead in a thread of its own, a few blocks and no more."""
 
@@ -233,6 +260,7 @@ class Ahead(Stream):
     def _more(self):
         if not self._started:
             self._started = True
+            _hand_over.begin()
             self._thread.start()
         thing = self._blocks.get()
         if isinstance(thing, BaseException):
@@ -243,5 +271,7 @@ class Ahead(Stream):
         """Stop reading. The thread is gone afterwards; the inner stream stays open for whoever goes on with it."""
         self._stop.set()
         if self._started:
+            self._started = False
             self._thread.join()
+            _hand_over.end()
         self._ended = True

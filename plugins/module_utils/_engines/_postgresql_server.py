@@ -661,11 +661,13 @@ def create_database(admin, home, name, owner, encoding, locale, after):
     """With the encoding and, where this host knows it, the locale that the dump comes from: ranges and checks on texts
     may hang on it. ``after``: what is run in it."""
     encoding = encoding or "UTF8"
-    locales = ([locale] if locale else []) + (["C.UTF-8"] if encoding == "UTF8" else []) + ["C"]
-    for number, one in enumerate(locales):
+    locales = [(locale, locale)] if locale else []
+    # C sorts as C.UTF-8 does, and its indexes take half the time.
+    locales += ([("C", "C.UTF-8")] if encoding == "UTF8" else []) + [("C", "C")]
+    for number, (collate, ctype) in enumerate(locales):
         create = (
             "CREATE DATABASE %s OWNER %s TEMPLATE template0 ENCODING %s LC_COLLATE %s LC_CTYPE %s;\n\\connect %s\n"
-            % (name, owner, literal(encoding), literal(one), literal(one), name)
+            % (name, owner, literal(encoding), literal(collate), literal(ctype), name)
         )
         try:
             admin.run(create + after, home, {"client_min_messages": "warning"})

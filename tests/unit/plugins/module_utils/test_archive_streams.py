@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import io
 import lzma
+import sys
 import tarfile
 import threading
 
@@ -121,10 +122,10 @@ def test_what_is_read_ahead_arrives_in_order_and_so_do_errors():
                 raise Damaged("bad_checksum", "is damaged", 15)
             return b"%02d" % number
 
-    ahead = Ahead(Failing())
-    assert ahead.read(30) == b"".join(b"%02d" % number for number in range(15))
-    with pytest.raises(Damaged, match="is damaged"):
-        ahead.chunk()
+    with Ahead(Failing()) as ahead:
+        assert ahead.read(30) == b"".join(b"%02d" % number for number in range(15))
+        with pytest.raises(Damaged, match="is damaged"):
+            ahead.chunk()
 
 
 def test_a_reader_that_stops_takes_its_thread_along():
@@ -133,6 +134,15 @@ def test_a_reader_that_stops_takes_its_thread_along():
     with Ahead(endless) as ahead:
         ahead.read(10)
     assert threading.active_count() == before
+
+
+def test_threads_take_turns_more_often_only_while_something_is_read_ahead():
+    usual = sys.getswitchinterval()
+    with Ahead(Bytes(b"x" * 10)) as ahead, Ahead(ahead) as twice:
+        assert sys.getswitchinterval() == usual
+        assert twice.read(10) == b"x" * 10
+        assert sys.getswitchinterval() < usual
+    assert sys.getswitchinterval() == usual
 
 
 def test_files_are_joined_and_hashed(tmp_path):
