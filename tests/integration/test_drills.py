@@ -25,7 +25,7 @@ FILES = {
 
 
 # What Backupman leaves out of every dump of MariaDB, damaged or not.
-NO_TRIGGER = "the trigger customers.tidy of the live database was not restored"
+NO_TRIGGER = "the trigger customers.tidy of the live database is not in the backup"
 
 
 # -- honest backups -----------------------------------------------------------------------------------------------

@@ -20,7 +20,9 @@ import codecs
 import re
 import zlib
 
-from . import _compressed, sql_postgresql
+from . import _compressed
+from ._pg_rows import CopyRows
+from ._pg_statements import Statements
 from ._sql import Encoding
 from ._stream import Bytes, Damaged, Stream
 
@@ -88,7 +90,7 @@ class Entry:
 
 def _columns_of(copy):
     """How many columns the rows of a COPY have, None where it does not name them. Damaged where it is no COPY."""
-    statement = sql_postgresql.Statements(Bytes(copy + b"\\.\n"), lambda *_about: None)
+    statement = Statements(Bytes(copy + b"\\.\n"), lambda *_about: None)
     for _piece in statement:
         pass
     if statement.copied is None:
@@ -272,7 +274,7 @@ class Contents:
         if not self._standard_strings and entry.kind != "STDSTRINGS":
             statement = b"SET standard_conforming_strings = off;\n" + statement
         try:
-            for _piece in sql_postgresql.Statements(Bytes(statement), wrong):
+            for _piece in Statements(Bytes(statement), wrong):
                 pass
         except Damaged as error:
             wrong(error.code, error.message)
@@ -419,7 +421,7 @@ def count_rows(stream, copy, rows, wrong):
     ``copy`` is the COPY statement that they belong to, empty where they are INSERTs. ``wrong(code, message)`` is called
     for what is wrong with rows; Damaged is about the bytes, or rows that do not end.
     """
-    statements = sql_postgresql.Statements(_Behind(copy, stream), lambda code, message, *_more: wrong(code, message))
+    statements = Statements(_Behind(copy, stream), lambda code, message, *_more: wrong(code, message))
     copied, ended, encoding = None, not copy, Encoding()
     encoding.declare("utf-8")
     try:
@@ -427,7 +429,7 @@ def count_rows(stream, copy, rows, wrong):
             if rows.utf8 and encoding.fault(piece) is not None:
                 rows.utf8 = False
             if kind == "copy":
-                copied = copied or sql_postgresql.CopyRows(statements.columns, strict=True)
+                copied = copied or CopyRows(statements.columns, strict=True)
                 ended = statements.copy_ends
                 copied.feed(piece[:-3] if ended else piece, offset, statements.left)
             elif statements.table and statements.rows:

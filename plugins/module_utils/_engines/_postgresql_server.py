@@ -14,7 +14,7 @@ import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from .._archive import sql_postgresql
+from .._archive._pg_statements import statements
 from .._archive._stream import Bytes, Damaged
 from . import _postgresql_definitions
 from ._base import EngineError, new_database_name, new_password
@@ -367,7 +367,7 @@ def _is_several(sql):
     """Whether a text holds more than one statement: the second would run outside of our transaction."""
     found = 0
     try:
-        for kind, piece, _offset in sql_postgresql.statements(Bytes(sql.encode("utf-8"))):
+        for kind, piece, _offset in statements(Bytes(sql.encode("utf-8"))):
             found += kind in ("sql", "meta") and bool(piece[_LEADING.match(piece).end() :].strip(b"; \t\r\n"))
     except Damaged as error:
         if error.code != "open_statement":

@@ -32,7 +32,7 @@ import re
 import shutil
 import sys
 
-from .._archive import sql_postgresql
+from .._archive import _pg_statements
 from .._archive._stream import Files
 from ._base import Engine, EngineError, find_installations, path_folders
 from ._postgresql_dump import SETTING, Filter, divide_contents, knows_restrict, server_encoding
@@ -400,7 +400,7 @@ class Script:
     def __init__(self, engine, stream, fixed=None, encoding=None):
         """``fixed``: a tuple of the one key that everything goes to, whatever database the text names."""
         self._engine, self._fixed, self._encoding = engine, fixed, encoding
-        self._items = sql_postgresql.statements(stream)
+        self._items = _pg_statements.statements(stream)
         self._iterator = iter(self._items)
         # What the text is connected to, and what it was connected to when the last part of it ended.
         self._database = self._ended_database = None
@@ -448,14 +448,14 @@ class Script:
                 wanted, is_setting = self._judged(piece)
                 dropping = wanted is None
                 if not dropping:
-                    if self._guarded and sql_postgresql.depends_on_settings(piece):
+                    if self._guarded and _pg_statements.depends_on_settings(piece):
                         yield self._items.guard(), True
                     yield wanted, is_setting
             elif kind in ("data", "copy"):
                 if not dropping:
                     yield piece, False
             elif kind == "meta":
-                name = sql_postgresql.connected(piece)
+                name = _pg_statements.connected(piece)
                 if name is not None:
                     self._database = name
                     self._engine.filter.next_database(self._fixed[0] if self._fixed else name)
@@ -466,7 +466,7 @@ class Script:
         """(what to run in place of a statement, None to leave it out; whether it only sets something)"""
         if piece.startswith(_QUICK):
             return piece, False
-        start = sql_postgresql.bare(piece[:_LOOK])
+        start = _pg_statements.bare(piece[:_LOOK])
         text = start.decode("latin-1").strip()
         if not text:
             return None, True

@@ -196,7 +196,7 @@ def _definitions(ours, theirs, several, same_words):
         database, kind, name = key
         what = "%s %s" % (kind, name if database is None else "%s.%s" % (database, name))
         if key not in ours:
-            found.append(violation("definition_mismatch", "the %s of the live database was not restored" % what, None, theirs[key]))
+            found.append(violation("definition_mismatch", "the %s of the live database is not in the backup" % what, None, theirs[key]))
         elif key not in theirs:
             found.append(violation("definition_mismatch", "the %s is not in the live database" % what, ours[key], None))
         elif ours[key] != theirs[key] and None not in (ours[key], theirs[key]) and (same_words or kind in _VALUES):

@@ -6,7 +6,13 @@
 
 from __future__ import annotations
 
-from ansible_collections.restorable.backups.plugins.module_utils._archive import _sql, sql_mysql, sql_postgresql
+from ansible_collections.restorable.backups.plugins.module_utils._archive import (
+    _pg_rows,
+    _pg_statements,
+    _sql,
+    sql_mysql,
+    sql_postgresql,
+)
 from ansible_collections.restorable.backups.plugins.module_utils._archive._stream import Bytes, Damaged
 from ansible_collections.restorable.backups.tests.unit.plugins.module_utils.archive_reading import look
 
@@ -276,8 +282,8 @@ SET character_set_client = @saved_cs_client;
 class Dialect:
     """One of the readers of SQL text, and what stands around the statements of a dump."""
 
-    def __init__(self, reader, head, tail):
-        self.reader, self.head, self.tail = reader, head, tail
+    def __init__(self, reader, language, head, tail):
+        self.reader, self._language, self.head, self.tail = reader, language, head, tail
 
     def dump(self, text):
         return self.head + text + self.tail
@@ -297,7 +303,7 @@ class Dialect:
         """(pieces handed out, the damage that ended it or None)."""
         taken = []
         try:
-            for piece in self.reader.statements(Bytes(text, pieces)):
+            for piece in self._language.statements(Bytes(text, pieces)):
                 taken.append(piece)
         except Damaged as error:
             return taken, error
@@ -321,11 +327,13 @@ class Dialect:
 
 IN_MYSQL = Dialect(
     sql_mysql,
+    sql_mysql,
     b"-- MySQL dump 10.13  Distrib 8.0.36, for Linux (x86_64)\n--\n-- Server version\t8.0.36\n\n/*!50503 SET NAMES utf8mb4 */;\n",
     b"\n-- Dump completed on 2026-11-26 12:52:39\n",
 )
 IN_POSTGRESQL = Dialect(
     sql_postgresql,
+    _pg_statements,
     b"--\n-- PostgreSQL database dump\n--\n\nSET client_encoding = 'UTF8';\n\n",
     b"\n--\n-- PostgreSQL database dump complete\n--\n\n",
 )
@@ -341,4 +349,5 @@ def rows(member):
 def small_blocks(monkeypatch, size):
     """Let the readers take so many bytes at once."""
     monkeypatch.setattr(_sql, "BLOCK", size)
-    monkeypatch.setattr(sql_postgresql, "BLOCK", size)
+    monkeypatch.setattr(_pg_statements, "BLOCK", size)
+    monkeypatch.setattr(_pg_rows, "BLOCK", size)

@@ -7,7 +7,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.restorable.backups.plugins.module_utils._archive import sql_mysql, sql_postgresql
+from ansible_collections.restorable.backups.plugins.module_utils._archive import _pg_statements, sql_mysql, sql_postgresql
+from ansible_collections.restorable.backups.plugins.module_utils._archive._pg_rows import CopyRows
 from ansible_collections.restorable.backups.plugins.module_utils._archive._stream import Bytes
 from ansible_collections.restorable.backups.tests.unit.plugins.module_utils import sql_samples as samples
 from ansible_collections.restorable.backups.tests.unit.plugins.module_utils.archive_reading import pieces_of
@@ -194,7 +195,7 @@ def test_many_databases():
     assert (member.tool, member.database, member.details["cluster"]) == ("pg_dumpall", None, True)
     assert member.details["databases"] == ["Shop", "template1", "we ird"]
     assert member.details["commands"] == ["connect", "encoding", "restrict", "unrestrict"]
-    assert [sql_postgresql.connected(piece) for _kind, piece in kinds(CLUSTER) if b"\\connect" in piece] == [
+    assert [_pg_statements.connected(piece) for _kind, piece in kinds(CLUSTER) if b"\\connect" in piece] == [
         "template1",
         "we ird",
         "Shop",
@@ -283,7 +284,7 @@ def test_one_statement_is_one(statement):
 
 def test_strings_of_a_server_without_standard_strings():
     text = b"SET standard_conforming_strings = off;\nINSERT INTO t VALUES ('it\\'s; ', 1);\nSELECT 1;\n"
-    items = sql_postgresql.statements(Bytes(text))
+    items = _pg_statements.statements(Bytes(text))
     assert len([piece for kind, piece, _offset in items if kind == "sql"]) == 3
     assert items.standard_strings is False
     assert items.guard() == b"SET standard_conforming_strings = off; SET client_encoding = 'UTF8';\n"
@@ -291,9 +292,9 @@ def test_strings_of_a_server_without_standard_strings():
 
 
 def test_what_depends_on_settings():
-    assert sql_postgresql.depends_on_settings(b"SELECT 'C:\\'")
-    assert sql_postgresql.depends_on_settings("SELECT '\xe9'".encode())
-    assert not sql_postgresql.depends_on_settings(b"SELECT 'a'")
+    assert _pg_statements.depends_on_settings(b"SELECT 'C:\\'")
+    assert _pg_statements.depends_on_settings("SELECT '\xe9'".encode())
+    assert not _pg_statements.depends_on_settings(b"SELECT 'a'")
 
 
 HOSTILE = [
@@ -363,11 +364,11 @@ def test_create_function_is_followed_as_psql_follows_it():
 
 
 def test_command():
-    assert sql_postgresql.command(b"-- a\n /* b /* c */ */ create\n  database -- x\n shop;").startswith(
+    assert _pg_statements.command(b"-- a\n /* b /* c */ */ create\n  database -- x\n shop;").startswith(
         b"CREATE DATABASE "
     )
-    assert sql_postgresql.connected(b'\n\\connect "a ""b"""\n') == 'a "b"'
-    assert sql_postgresql.connected(b"SELECT 1;") is None
+    assert _pg_statements.connected(b'\n\\connect "a ""b"""\n') == 'a "b"'
+    assert _pg_statements.connected(b"SELECT 1;") is None
 
 
 @pytest.mark.parametrize(
@@ -407,7 +408,7 @@ def test_a_first_row_longer_than_a_piece(columns):
     """Pairs of backslashes that pieces cut through are pairs all the same, also before it is known how wide rows are."""
     rows = b"1\tx" + b"\\\\" * 50 + b"\n2\t\\N\n"
     for size in (1, 2, 3, 7, 64):
-        copied, offset = sql_postgresql.CopyRows(columns, strict=True), 0
+        copied, offset = CopyRows(columns, strict=True), 0
         for piece in pieces_of(rows, size):
             copied.feed(piece, offset, bytes(byte for byte in piece if byte in b"\t\n\\"))
             offset += len(piece)
