@@ -23,6 +23,7 @@ from files import RUN_AS, drill, job_of, unread_job
 from mysql_source import PASSWORD, Source
 
 from ansible_collections.restorable.backups.plugins.module_utils._engines import EngineError, Scratch
+from ansible_collections.restorable.backups.plugins.module_utils._engines import _mysql_programs as programs_module
 from ansible_collections.restorable.backups.plugins.module_utils._engines import mysql as engine_module
 from ansible_collections.restorable.backups.plugins.module_utils._engines.mysql import MysqlEngine
 from ansible_collections.restorable.backups.plugins.module_utils._operations import _assertions
@@ -762,7 +763,7 @@ def test_logins_that_lead_nowhere(drills, login, words):
 
 def test_no_server_on_the_host(drills, tmp_path, monkeypatch):
     engine = drills()
-    monkeypatch.setattr(engine_module, "folders", lambda: [str(tmp_path)])
+    monkeypatch.setattr(programs_module, "folders", lambda: [str(tmp_path)])
     with pytest.raises(EngineError) as caught:
         engine.choose(unread_job("x", "x", "mysqldump").member)
     assert caught.value.code == "no_engine" and "mariadb-server" in caught.value.message
@@ -774,9 +775,9 @@ def test_no_server_on_the_host(drills, tmp_path, monkeypatch):
 def test_no_backup_program_on_the_host(drills, tmp_path, monkeypatch):
     for name in ("mariadbd", "mariadb", "mariadb-install-db"):
         os.symlink(shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin"), tmp_path / name)
-    real = engine_module._Programs._first
+    real = programs_module.Programs._first
     monkeypatch.setattr(
-        engine_module._Programs, "_first", lambda self, names: None if "mariadb-backup" in names else real(self, names)
+        programs_module.Programs, "_first", lambda self, names: None if "mariadb-backup" in names else real(self, names)
     )
     with pytest.raises(EngineError) as caught:
         drills().choose(unread_job("x", "x", "xbstream").member)
@@ -897,7 +898,7 @@ def test_definitions(kinds, drills, tmp_path, way):
         ("CREATE OR REPLACE VIEW seen AS SELECT id, word, 'y' AS text FROM child", "the view seen is another one"),
         ("ALTER TABLE child ALTER a SET DEFAULT 8", "the table child is another one"),
         ("ALTER TABLE child DROP KEY by_word", "the index child.by_word is not in"),
-        ("CREATE UNIQUE INDEX more ON parts (a)", "the index parts.more of the live database was not"),
+        ("CREATE UNIQUE INDEX more ON parts (a)", "the index parts.more of the live database is not in"),
         ("ALTER TABLE child DROP CONSTRAINT small", "the constraint child.small is not in"),
         ("ALTER TABLE child DROP FOREIGN KEY of_parent", "the constraint child.of_parent is not in"),
         ("DROP TRIGGER noted", "the trigger child.noted is not in"),

@@ -25,15 +25,12 @@ How a dump is kept from doing harm:
 
 from __future__ import annotations
 
-import glob
 import os
 import re
 import secrets
 import shutil
-import subprocess
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 from .._archive._stream import Damaged
@@ -41,36 +38,22 @@ from . import _mysql_definitions as definitions_of
 from . import _mysql_filter as dump_filter
 from . import _mysql_physical as physical
 from . import _mysql_sql as sql_text
-from ._base import Engine, EngineError, Installation, find_installations, new_database_name, new_password, path_folders
+from ._base import Engine, EngineError, new_database_name, new_password
+from ._mysql_client import PACKET, Live, drop_scratch, is_ours, login_client, open_client, place_of, string
+from ._mysql_programs import (
+    COLLATIONS,
+    PACKAGES,
+    Programs,
+    choose_installation,
+    dialect_of,
+    installations,
+    no_fit_for_physical,
+    parse_version,
+)
 from ._scratch import Scratch, tail
 
 LOGICAL = frozenset(("mysqldump",))
 PHYSICAL = frozenset(("xbstream", "xtrabackup-folder"))
-
-_SERVERS = ("mariadbd", "mysqld")
-_CLIENTS = {"mariadb": ("mariadb", "mysql"), "mysql": ("mysql",)}
-_INSTALLERS = ("mariadb-install-db", "mysql_install_db")
-_BACKUP = {"mariadb": ("mariadb-backup", "mariabackup"), "mysql": ("xtrabackup",)}
-_UNPACK = {"mariadb": ("mbstream",), "mysql": ("xbstream",)}
-_TITLE = {"mariadb": "MariaDB", "mysql": "MySQL"}
-_PACKAGES = "install mariadb-server (Debian, Ubuntu, Fedora) or mysql-server, or name its folder in bin_dir"
-_BACKUP_PACKAGES = {
-    "mariadb": "install mariadb-backup (Debian, Ubuntu, Fedora)",
-    "mysql": "install percona-xtrabackup-80 or the series of the server",
-}
-_MORE_FOLDERS = (
-    "/usr/libexec",
-    "/usr/local/libexec",
-    "/usr/local/mysql/bin",
-    "/usr/local/mariadb/bin",
-    "/opt/mysql*/bin",
-    "/usr/local/mysql*/bin",
-    "/usr/local/mariadb*/bin",
-    "/opt/mariadb*/bin",
-)
-_VERSION = re.compile(r"(?:\b|5\.5\.5-)(\d+)\.(\d+)\.(\d+)")
-# MariaDB has MySQL 8's collations from here on.
-_NEW_COLLATIONS = (11, 4, 5)
 
 # Denials: the dump asked for what the account of a restore may not do.
 _DENIED = frozenset((1044, 1045, 1142, 1143, 1227, 1290, 1370, 1410, 3948, 4166))
@@ -80,15 +63,13 @@ _NO_SPACE = re.compile(
     r"|with error 28\b|error number is 28\b|Error number 28\b|[Ee]rrno: 28\b"
 )
 _NOTHING_FREE = 1 << 20
-_ERROR_LINE = re.compile(r"^ERROR (\d+) \(\w+\).*|^ERROR at line.*|^ERROR.*", re.M)
 _GONE = (2002, 2006, 2013, 2055, 1053, 1927)
 _START_SECONDS = 60
-_SQL_LIMIT = "1G"
 
 
 class MysqlEngine(Engine):
     name = "mysql"
-    packages = _PACKAGES
+    packages = PACKAGES
     formats = LOGICAL | PHYSICAL
 
     def __init__(self, scratch, settings):
@@ -121,10 +102,10 @@ class MysqlEngine(Engine):
                 "a physical backup (%s) is restored into a server of its own only: leave login_* away" % member.format,
             )
         if self.login:
-            self._programs = _Programs.client_only(self.bin_dir)
+            self._programs = Programs.client_only(self.bin_dir)
             return {"server_version": None, "bin_dir": os.path.dirname(self._programs.client), "warnings": []}
         self.installation, warnings = choose_installation(installations(self.bin_dir), member, self._physical)
-        self._programs = _Programs(self.installation, self.bin_dir)
+        self._programs = Programs(self.installation, self.bin_dir)
         self._programs.need_client()
         if self._physical:
             self._programs.need_backup()
@@ -198,7 +179,7 @@ class MysqlEngine(Engine):
                 "--loose-feedback=OFF",
                 "--skip-log-bin",
                 "--log-bin-trust-function-creators=1",
-                "--max-allowed-packet=" + _SQL_LIMIT,
+                "--max-allowed-packet=" + PACKET,
                 # What is lost in a crash is made anew.
                 "--innodb-flush-log-at-trx-commit=0",
                 "--innodb-doublewrite=0",
@@ -273,30 +254,24 @@ class MysqlEngine(Engine):
         unusual = base not in ("/usr", "/usr/local", "/")
         return ["--basedir=" + base] if unusual and any(os.path.isdir(folder) for folder in share) else []
 
-    def _client(self, name, place, program=None):
-        values = [
-            "%s=%s" % (key, sql_text.option_value(str(value)))
-            for key, value in sorted(place.items())
-            if value not in (None, "")
-        ]
-        path = self.scratch.write(name + ".cnf", "[client]\n" + "".join(line + "\n" for line in values))
-        return Client(self.scratch, program or self._programs.client, path, self.timeout)
+    def _client(self, name, place):
+        return open_client(self.scratch, self._programs.client, place, name, self.timeout)
 
     def _make_user(self, place):
         password = new_password() + "-Aa1"
         self._admin.ask(
-            "CREATE USER %s@%s IDENTIFIED BY '%s';" % (_string(self._user_name), _string(self._user_host), password)
+            "CREATE USER %s@%s IDENTIFIED BY '%s';" % (string(self._user_name), string(self._user_host), password)
         )
         self._user = self._client("user", dict(place, user=self._user_name, password=password))
 
     def _account(self):
-        return "%s@%s" % (_string(self._user_name), _string(self._user_host))
+        return "%s@%s" % (string(self._user_name), string(self._user_host))
 
     # -- an existing server ---------------------------------------------------------------------------------------
 
     def _open_login(self):
         login = self.login
-        place = _place(login)
+        place = place_of(login)
         self._admin = self._client("login", place)
         rows = self._admin.ask("SELECT CURRENT_USER(), VERSION();", failure="start_failed")
         host = rows[0][0].rpartition("@")[2]
@@ -430,7 +405,7 @@ class MysqlEngine(Engine):
         if number in _DENIED:
             return EngineError("unsafe", "the dump asks for more than a restore may do: %s" % error.message)
         if number == 1273 and "0900" in error.message:
-            return EngineError("engine_too_old", "%s (%s)" % (_COLLATION_SENTENCE, error.message))
+            return EngineError("engine_too_old", "%s (%s)" % (COLLATIONS, error.message))
         if number == 1419:
             return EngineError(
                 "unsupported",
@@ -497,7 +472,7 @@ class MysqlEngine(Engine):
     def _same_version(self, backup):
         version = parse_version(backup.server_version)
         if version and (version[0] != self.installation.flavour or version[1][:2] != self.installation.version[:2]):
-            raise _no_fit_for_physical(backup.server_version, [self.installation])
+            raise no_fit_for_physical(backup.server_version, [self.installation])
 
     def _open_restored(self):
         """All databases in the restored folder; and what their definers could do, which is to read."""
@@ -517,7 +492,7 @@ class MysqlEngine(Engine):
         )
         for (definer,) in definers:
             user, _at, host = sql_text.unhex(definer).rpartition("@")
-            account = "%s@%s" % (_string(user), _string(host))
+            account = "%s@%s" % (string(user), string(host))
             self._admin.ask(
                 "\n".join(
                     ["CREATE USER IF NOT EXISTS %s IDENTIFIED BY '%s' ACCOUNT LOCK;" % (account, new_password())]
@@ -559,7 +534,7 @@ class MysqlEngine(Engine):
         return found
 
     def dialect(self):
-        return _dialect(self.version())
+        return dialect_of(self.version())
 
     def roles(self):
         return self._definers
@@ -619,7 +594,7 @@ class MysqlEngine(Engine):
         if self.login and self._admin is not None and self._scratch_database is not None:
             name, self._scratch_database = self._scratch_database, None
             try:
-                _drop_scratch(self._admin, name)
+                drop_scratch(self._admin, name)
             except EngineError as error:
                 raise EngineError(
                     error.code,
@@ -643,241 +618,14 @@ class MysqlEngine(Engine):
                 if (
                     note.get("engine") != cls.name
                     or any(note.get(key) != place[key] for key in place)
-                    or not _is_ours(name)
+                    or not is_ours(name)
                 ):
                     continue
-                client = _login_client(scratch, settings, login, "sweep")
-                _drop_scratch(client, name)
+                client = login_client(scratch, settings, login, "sweep")
+                drop_scratch(client, name)
                 Scratch.forget_dead_database(path, name)
                 dropped.append(name)
         return dropped
-
-
-class Client:
-    """A login on a server, by the engine's own client. ``options`` is the file that holds it."""
-
-    def __init__(self, scratch, program, options, timeout=None):
-        self.scratch, self.timeout = scratch, timeout
-        self._program = program
-        self._argv = [
-            program,
-            "--defaults-file=" + options,
-            "--batch",
-            "--default-character-set=utf8mb4",
-            "--max-allowed-packet=" + _SQL_LIMIT,
-            "--local-infile=0",
-            "--no-auto-rehash",
-        ]
-
-    def ask(self, script, database=None, failure="query_failed"):
-        """Run statements of our own; rows as lists of texts."""
-        words = ["--skip-column-names", "--raw"] + ([] if database is None else ["--database=" + database])
-        answer = self._run(words, [script.encode("utf-8", "surrogateescape")], failure)
-        return [line.split("\t") for line in answer.split("\n")[:-1]]
-
-    def feed(self, pieces, database):
-        """Run a dump. Nothing of what it answers is wanted."""
-        words = ["--binary-mode", "--database=" + database]
-        if _knows_sandbox(self._program):
-            words.append("--sandbox")
-        self._run(words, pieces, "restore_failed", subprocess.DEVNULL)
-
-    def query(self, sql, database):
-        words = ["--xml", "--binary-mode"] + ([] if database is None else ["--database=" + database])
-        return sql_text.rows_of(self._run(words, [sql_text.read_only(sql).encode("utf-8")], "query_failed"))
-
-    def _run(self, words, feed, failure, stdout=None):
-        try:
-            return self.scratch.run(self._argv + words, feed=feed, timeout=self.timeout, stdout=stdout, failure=failure)
-        except EngineError as error:
-            # Before it, some versions repeat the statement, which may be long and hold rows.
-            line = _ERROR_LINE.search(error.message)
-            if line is None:
-                line = next(iter(re.findall(r"ERROR[^\n]*", error.message)), None)
-                raise error if line is None else EngineError(error.code, line, number=None)
-            raise EngineError(error.code, line.group(0)[:1000], number=int(line.group(1)) if line.group(1) else None)
-
-    def counts(self, names, jobs, history=False, physical=False):
-        """{(named database, table): rows} of all tables with rows of their own in these databases of the server.
-
-        ``history``: with the rows of system-versioned tables that were, which a dump may hold. ``physical``: it is a copy
-        of files, which holds no rows of tables in memory: they have None.
-        """
-        if not names:
-            return {}
-        tables = self.ask(
-            "SELECT HEX(table_schema), HEX(table_name), table_type, engine FROM information_schema.tables WHERE table_type IN "
-            "('BASE TABLE', 'SYSTEM VERSIONED', 'SEQUENCE') AND table_schema IN (%s) ORDER BY data_length DESC;"
-            % ", ".join(sql_text.literal(name) for name in names)
-        )
-        tables = [(sql_text.unhex(database), sql_text.unhex(table), kind, engine) for database, table, kind, engine in tables]
-        counts, found = [], {}
-        for number, (database, table, kind, engine) in enumerate(tables):
-            if physical and engine == "MEMORY":
-                found[names[database], table] = None
-                continue
-            more = " FOR SYSTEM_TIME ALL" if history and kind == "SYSTEM VERSIONED" else ""
-            place = "%s.%s%s" % (sql_text.name(database), sql_text.name(table), more)
-            counts.append("SELECT %d, COUNT(*) FROM %s;\n" % (number, place))
-        for number, count in self._ask_many(counts, jobs):
-            database, table = tables[int(number)][:2]
-            found[names[database], table] = int(count)
-        return found
-
-    def _ask_many(self, statements, jobs, before=""):
-        """The rows of many statements, by a few clients at once."""
-        shares = [before + "".join(statements[start::jobs]) for start in range(min(jobs, len(statements)))]
-        with ThreadPoolExecutor(max(1, len(shares))) as pool:
-            return [row for rows in pool.map(self.ask, shares) for row in rows]
-
-    def checksums(self, tables, jobs):
-        """Texts in the order of ``tables``, which are (database, table)."""
-        columns = {}
-        for words in self.ask(
-            "SELECT HEX(table_schema), HEX(table_name), HEX(column_name), data_type FROM information_schema.columns "
-            "WHERE table_schema IN (%s) AND COALESCE(generation_expression, '') NOT IN ('ROW START', 'ROW END');"
-            % ", ".join(sorted({sql_text.literal(database) for database, _table in tables}))
-        ):
-            database, table, column = map(sql_text.unhex, words[:3])
-            columns.setdefault((database, table), []).append((column, words[3]))
-        sums = []
-        for number, (database, table) in enumerate(tables):
-            if (database, table) not in columns:
-                raise EngineError("query_failed", "there is no table %s in database %s" % (table, database))
-            sums.append(sql_text.checksum(number, database, table, columns[database, table]))
-        found = [None] * len(tables)
-        for number, count, total in self._ask_many(sums, jobs, sql_text.SESSION):
-            found[int(number)] = "%s:%016x" % (count, int(total))
-        return found
-
-
-class Live:
-    """The live database to compare with. Nothing is written to it."""
-
-    def __init__(self, scratch, settings, login):
-        self.database = login.get("database") or None
-        self._jobs = max(1, int(settings.get("jobs") or os.cpu_count() or 1))
-        self._client = _login_client(scratch, settings, login, "live")
-
-    def databases(self):
-        """The names of the databases that this login can see, but the system's."""
-        rows = self._client.ask("SELECT HEX(schema_name) FROM information_schema.schemata;")
-        names = [sql_text.unhex(row[0]) for row in rows]
-        return sorted(name for name in names if name.lower() not in dump_filter.SYSTEM_DATABASES)
-
-    def counts(self):
-        """{(None, table): rows} of the login's database, {(database, table): rows} of all where it has none."""
-        return self._client.counts(self._named(), self._jobs)
-
-    def _named(self):
-        return {self.database: None} if self.database else {name: name for name in self.databases()}
-
-    def definitions(self):
-        found = definitions_of.definitions(self._client.ask, self._named())
-        if not self.database:
-            # Who restored a whole server may have it all.
-            found.update(definitions_of.system_tables(self._client.ask))
-        return found
-
-    def dialect(self):
-        return _dialect(self.version())
-
-    def roles(self):
-        return definitions_of.accounts(self._client.ask)
-
-    def query(self, sql, database=None):
-        return self._client.query(sql, database or self.database)
-
-    def checksum(self, table, database=None):
-        return self.checksums([(database, table)])[database, table]
-
-    def checksums(self, tables):
-        names = [(database or self.database, table) for database, table in tables]
-        for database, table in names:
-            if not database:
-                raise EngineError("bad_option", "the live login names no database for table %s" % table, option="database")
-        return dict(zip(tables, self._client.checksums(names, self._jobs)))
-
-    def version(self):
-        return self._client.ask("SELECT VERSION();")[0][0]
-
-
-class _Programs:
-    """Where the programs of one installation are. Servers are often in another folder than the rest."""
-
-    def __init__(self, installation, chosen=None, client_of=("mariadb", "mysql")):
-        self.installation = installation
-        self._flavours = [installation.flavour] if installation else list(client_of)
-        self._folders = []
-        if installation:
-            self.server_folder = installation.bin_dir
-            self._folders += _neighbours(installation.bin_dir)
-        if chosen:
-            self._folders = _neighbours(os.path.expanduser(chosen)) + self._folders
-        self._folders += folders()
-        self.server = (
-            next(
-                (
-                    path
-                    for path in (os.path.join(installation.bin_dir, name) for name in _SERVERS)
-                    if os.access(path, os.X_OK)
-                ),
-                None,
-            )
-            if installation
-            else None
-        )
-        self.client = self._first(sum((_CLIENTS[flavour] for flavour in self._flavours), ()))
-
-    @classmethod
-    def client_only(cls, chosen):
-        programs = cls(None, chosen)
-        if programs.client is None:
-            raise EngineError(
-                "no_engine",
-                "no client (mariadb or mysql) on this host: install mariadb-client (Debian, Ubuntu), "
-                "mariadb (Fedora), or name its folder in bin_dir",
-            )
-        return programs
-
-    def find(self, name):
-        return self._first((name,))
-
-    def need_client(self):
-        return self.client or self._missing(
-            "client",
-            _CLIENTS[self.installation.flavour],
-            "install mariadb-client (Debian, Ubuntu), mariadb (Fedora), or mysql-client",
-        )
-
-    def need_installer(self):
-        return self._first(_INSTALLERS) or self._missing("program for new data folders", _INSTALLERS, _PACKAGES)
-
-    def need_backup(self):
-        flavour = self.installation.flavour
-        return self._first(_BACKUP[flavour]) or self._missing(
-            "backup program", _BACKUP[flavour], _BACKUP_PACKAGES[flavour]
-        )
-
-    def need_unpack(self):
-        flavour = self.installation.flavour
-        return self._first(_UNPACK[flavour]) or self._missing(
-            "unpacking program", _UNPACK[flavour], _BACKUP_PACKAGES[flavour]
-        )
-
-    def _missing(self, what, names, remedy):
-        raise EngineError(
-            "no_engine",
-            "no %s (%s) of %s on this host: %s" % (what, " or ".join(names), _TITLE[self.installation.flavour], remedy),
-        )
-
-    def _first(self, names):
-        for folder in self._folders:
-            for name in names:
-                path = os.path.join(folder, name)
-                if os.path.isfile(path) and os.access(path, os.X_OK):
-                    return path
-        return None
 
 
 class _SpaceWatch:
@@ -900,121 +648,6 @@ class _SpaceWatch:
         self._thread.join()
 
 
-# -- which server -------------------------------------------------------------------------------------------------
-
-_COLLATION_SENTENCE = (
-    "the dump uses collations of MySQL 8 (utf8mb4_0900_...), which MariaDB knows from %d.%d.%d on" % _NEW_COLLATIONS
-)
-
-
-def folders():
-    more = [folder for pattern in _MORE_FOLDERS for folder in sorted(glob.glob(pattern))]
-    return path_folders() + more
-
-
-def _neighbours(folder):
-    """A folder, and those that distributions and builds put beside it."""
-    base = os.path.dirname(folder.rstrip("/"))
-    return [folder] + [os.path.join(base, name) for name in ("bin", "sbin", "libexec", "scripts")]
-
-
-def installations(bin_dir=None):
-    """All servers on this host (in ``bin_dir`` and beside it only, if that is given). Raises EngineError for none."""
-    places = _neighbours(os.path.expanduser(bin_dir)) if bin_dir else folders()
-    found = {}
-    for program in _SERVERS:
-        for each in find_installations(places, program, r"Ver (\d+\.\d+\.\d+)"):
-            each.flavour = "mariadb" if "mariadb" in each.version_text.lower() else "mysql"
-            found.setdefault((each.bin_dir, each.version), each)
-    if not found and bin_dir:
-        raise EngineError(
-            "bad_option",
-            "bin_dir: %s holds no mariadbd and no mysqld that can be run, and so do bin, sbin and libexec "
-            "beside it" % bin_dir,
-            option="bin_dir",
-        )
-    if not found:
-        raise EngineError("no_engine", "neither mariadbd nor mysqld on this host: %s" % _PACKAGES)
-    return list(found.values())
-
-
-def parse_version(text):
-    """("mariadb" or "mysql", (major, minor, patch)) of what a server says of itself, None for what is no version."""
-    if not text:
-        return None
-    plain = re.sub(r"^5\.5\.5-(?=\d+\.\d+\.\d+-MariaDB)", "", text)
-    match = _VERSION.search(plain)
-    if match is None:
-        return None
-    return "mariadb" if "mariadb" in text.lower() else "mysql", tuple(int(number) for number in match.groups())
-
-
-def _dialect(text):
-    version = parse_version(text)
-    return text if version is None else "%s %s" % (version[0], _dotted(version[1][:2]))
-
-
-def choose_installation(found, member, is_physical):
-    """(installation, warnings): the server to restore a dump with. Raises EngineError engine_too_old.
-
-    A server of the dump's own kind comes first, and of those the oldest that is not older than the dump: what a dump
-    holds was made for such a one. Without a version in the dump the newest.
-    """
-    wanted = parse_version(member.server_version)
-    newest_first = sorted(found, key=lambda each: each.version, reverse=True)
-    if wanted is None:
-        kind = "mariadb" if "mariadb" in (member.tool or "").lower() else None
-        return next((each for each in newest_first if each.flavour == kind), newest_first[0]), []
-    flavour, version = wanted
-    same = [each for each in newest_first if each.flavour == flavour]
-    if is_physical:
-        fit = [each for each in same if each.version[:2] == version[:2]]
-        if not fit:
-            raise _no_fit_for_physical(member.server_version, found)
-        return fit[0], []
-    fit = [each for each in same if each.version[:2] >= version[:2]]
-    if fit:
-        return fit[-1], []
-    other = [each for each in newest_first if each.flavour != flavour]
-    if same and not (other and flavour == "mysql"):
-        raise EngineError(
-            "engine_too_old",
-            "the dump is of %s %s, newer than the newest server found here, %s"
-            % (_TITLE[flavour], _dotted(version), _described(same[0])),
-        )
-    chosen = other[0]
-    if chosen.flavour == "mariadb" and version >= (8,) and chosen.version < _NEW_COLLATIONS and _new_collations(member):
-        raise EngineError("engine_too_old", "%s; here is %s" % (_COLLATION_SENTENCE, _described(chosen)))
-    return chosen, [
-        "a dump of %s %s was restored into %s: what only one of them knows may fail or differ"
-        % (_TITLE[flavour], _dotted(version), _described(chosen))
-    ]
-
-
-def _new_collations(member):
-    return any("_0900_" in str(name) for name in member.details.get("collations") or ())
-
-
-def _no_fit_for_physical(text, found):
-    version = parse_version(text)
-    return EngineError(
-        "engine_too_old",
-        "a physical backup of %s %s needs a server of the same series; found: %s"
-        % (_TITLE[version[0]], _dotted(version[1]), ", ".join(map(_described, found))),
-    )
-
-
-def _described(installation: Installation):
-    return "%s %s in %s" % (_TITLE[installation.flavour], _dotted(installation.version[:3]), installation.bin_dir)
-
-
-def _dotted(version):
-    return ".".join(map(str, version))
-
-
-# -- small things -------------------------------------------------------------------------------------------------
-
-
 def _first_statements(flavour, admin, password):
     """What the server runs before it lets anybody in: no account but ours is left, whatever the data folder brought."""
     account = "'%s'@'localhost'" % admin
@@ -1035,94 +668,9 @@ def _first_statements(flavour, admin, password):
     return "".join(line + "\n" for line in lines)
 
 
-def _string(text):
-    return "'%s'" % text.replace("\\", "\\\\").replace("'", "''")
-
-
-def _place(login):
-    """An option file's words for a login."""
-    socket = login.get("unix_socket")
-    place = {"user": login.get("user"), "password": login.get("password")}
-    if socket:
-        if len(os.fsencode(socket)) > 107:
-            raise EngineError(
-                "bad_option",
-                "login_unix_socket: a socket's path may have 107 bytes: %s" % socket,
-                option="login_unix_socket",
-            )
-        return dict(place, socket=socket, protocol="socket")
-    if not login.get("host"):
-        return place
-    port = login.get("port")
-    if port is not None and not 0 < int(port) < 65536:
-        raise EngineError("bad_option", "login_port: there is no port %s" % port, option="login_port")
-    return dict(place, host=login["host"], port=port, protocol="tcp")
-
-
-def _login_client(scratch, settings, login, name):
-    programs = _Programs.client_only(settings.get("bin_dir"))
-    values = [
-        "%s=%s" % (key, sql_text.option_value(str(value)))
-        for key, value in sorted(_place(login).items())
-        if value not in (None, "")
-    ]
-    path = scratch.write(name + ".cnf", "[client]\n" + "".join(line + "\n" for line in values))
-    return Client(scratch, programs.client, path, settings.get("timeout"))
-
-
-def _is_ours(name):
-    return bool(re.match(r"rbd_[0-9a-f]{20}\Z", name))
-
-
 def _is_narrow(grant):
     """Whether a line of SHOW GRANTS reaches scratch databases only."""
     if re.match(r"GRANT (?:USAGE|CREATE|SHOW DATABASES)(?:, (?:USAGE|CREATE|SHOW DATABASES))* ON \*\.\* ", grant):
         return True
     match = re.match(r"GRANT .* ON `((?:[^`]|``)*)`\.\* TO ", grant)
     return bool(match and match.group(1).replace("\\", "").startswith("rbd_"))
-
-
-def _drop_scratch(client, name):
-    """Drop a database of ours and the account that goes with it."""
-    if not _is_ours(name):
-        raise EngineError("bad_option", "%s is no scratch database" % name)
-    _end_sessions(client, name)
-    client.ask("DROP DATABASE IF EXISTS %s;" % sql_text.name(name))
-    try:
-        hosts = client.ask("SELECT HEX(host) FROM mysql.user WHERE user = '%s';" % name)
-    except EngineError:
-        # It may not look: then it made no account either.
-        return
-    for (host,) in hosts:
-        client.ask("DROP USER %s@%s;" % (_string(name), _string(sql_text.unhex(host))))
-
-
-def _end_sessions(client, account):
-    """A client that was killed leaves its statement running, which would hold the database."""
-    try:
-        for (number,) in client.ask("SELECT id FROM information_schema.processlist WHERE user = '%s';" % account):
-            client.ask("KILL %d;" % int(number))
-    except EngineError:
-        # It has just ended by itself, or belongs to an account that this one may not touch.
-        return
-
-
-_SANDBOXES = {}
-
-
-def _knows_sandbox(program):
-    """Whether a client has --sandbox: no command that touches files, whatever the mode."""
-    if program not in _SANDBOXES:
-        try:
-            done = subprocess.run(
-                [program, "--no-defaults", "--help"],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                timeout=20,
-                check=False,
-            )
-            _SANDBOXES[program] = b"--sandbox" in done.stdout
-        except (OSError, subprocess.SubprocessError):
-            _SANDBOXES[program] = False
-    return _SANDBOXES[program]

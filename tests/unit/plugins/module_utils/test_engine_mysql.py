@@ -17,7 +17,7 @@ from ansible_collections.restorable.backups.plugins.module_utils._archive._repor
 from ansible_collections.restorable.backups.plugins.module_utils._archive._stream import Bytes, Damaged
 from ansible_collections.restorable.backups.plugins.module_utils._engines import _mysql_physical as physical
 from ansible_collections.restorable.backups.plugins.module_utils._engines import _mysql_sql as sql_text
-from ansible_collections.restorable.backups.plugins.module_utils._engines import mysql
+from ansible_collections.restorable.backups.plugins.module_utils._engines import _mysql_client, _mysql_programs, mysql
 from ansible_collections.restorable.backups.plugins.module_utils._engines._base import EngineError, Installation
 from ansible_collections.restorable.backups.plugins.module_utils._engines._mysql_filter import Filter
 
@@ -219,7 +219,7 @@ def member(version, tool=None, **details):
     ],
 )
 def test_versions(text, expected):
-    assert mysql.parse_version(text) == expected
+    assert _mysql_programs.parse_version(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -231,40 +231,40 @@ def test_versions(text, expected):
     ],
 )
 def test_the_oldest_that_is_not_older(found, wanted, chosen):
-    assert mysql.choose_installation([server(one) for one in found], member(wanted), False)[0].version_text == chosen
+    assert _mysql_programs.choose_installation([server(one) for one in found], member(wanted), False)[0].version_text == chosen
 
 
 def test_a_newer_dump_is_refused():
     with pytest.raises(EngineError) as caught:
-        mysql.choose_installation([server("10.11.19")], member("11.4.2-MariaDB"), False)
+        _mysql_programs.choose_installation([server("10.11.19")], member("11.4.2-MariaDB"), False)
     assert caught.value.code == "engine_too_old"
     assert (
         caught.value.message
         == "the dump is of MariaDB 11.4.2, newer than the newest server found here, MariaDB 10.11.19 in /usr/sbin"
     )
     with pytest.raises(EngineError) as caught:
-        mysql.choose_installation([server("8.0.35", "mysql")], member("8.4.1"), False)
+        _mysql_programs.choose_installation([server("8.0.35", "mysql")], member("8.4.1"), False)
     assert caught.value.code == "engine_too_old"
 
 
 def test_the_other_kind_of_server():
-    chosen, warnings = mysql.choose_installation([server("10.11.19")], member("8.0.35"), False)
+    chosen, warnings = _mysql_programs.choose_installation([server("10.11.19")], member("8.0.35"), False)
     assert chosen.version_text == "10.11.19" and "MySQL 8.0.35 was restored into MariaDB 10.11.19" in warnings[0]
     with pytest.raises(EngineError) as caught:
-        mysql.choose_installation([server("10.11.19")], member("8.0.35", collations=["utf8mb4_0900_ai_ci"]), False)
+        _mysql_programs.choose_installation([server("10.11.19")], member("8.0.35", collations=["utf8mb4_0900_ai_ci"]), False)
     assert caught.value.code == "engine_too_old" and "11.4.5" in caught.value.message
-    assert mysql.choose_installation([server("11.4.5")], member("8.0.35", collations=["utf8mb4_0900_ai_ci"]), False)[1]
-    assert mysql.choose_installation([server("8.0.35", "mysql")], member("10.11.2-MariaDB"), False)[1]
+    assert _mysql_programs.choose_installation([server("11.4.5")], member("8.0.35", collations=["utf8mb4_0900_ai_ci"]), False)[1]
+    assert _mysql_programs.choose_installation([server("8.0.35", "mysql")], member("10.11.2-MariaDB"), False)[1]
     both = [server("10.11.19"), server("8.0.35", "mysql")]
-    assert mysql.choose_installation(both, member("5.7.1"), False)[0].flavour == "mysql"
-    assert mysql.choose_installation(both, member(None, "mariadb-dump"), False)[0].flavour == "mariadb"
+    assert _mysql_programs.choose_installation(both, member("5.7.1"), False)[0].flavour == "mysql"
+    assert _mysql_programs.choose_installation(both, member(None, "mariadb-dump"), False)[0].flavour == "mariadb"
 
 
 def test_a_physical_backup_wants_the_same_series():
     both = [server("10.11.19"), server("11.4.5")]
-    assert mysql.choose_installation(both, member("10.11.3-MariaDB"), True)[0].version_text == "10.11.19"
+    assert _mysql_programs.choose_installation(both, member("10.11.3-MariaDB"), True)[0].version_text == "10.11.19"
     with pytest.raises(EngineError) as caught:
-        mysql.choose_installation(both, member("10.6.3-MariaDB"), True)
+        _mysql_programs.choose_installation(both, member("10.6.3-MariaDB"), True)
     assert (
         "needs a server of the same series; found: MariaDB 10.11.19 in /usr/sbin, MariaDB 11.4.5"
         in caught.value.message
@@ -359,18 +359,18 @@ def test_checksums_do_not_depend_on_the_order_of_columns():
 def test_quoting():
     assert sql_text.name("a`b") == "`a``b`" and sql_text.pattern("my_sql%") == "`my\\_sql\\%`"
     assert sql_text.option_value('a\\b"c\n') == '"a\\\\b\\"c\\n"'
-    assert mysql._string("o'b\\") == "'o''b\\\\'"
+    assert _mysql_client.string("o'b\\") == "'o''b\\\\'"
 
 
 def test_places():
-    assert mysql._place({"host": "h", "port": 3306, "user": "u", "password": "p"})["protocol"] == "tcp"
-    assert mysql._place({"unix_socket": "/s", "user": "u"})["socket"] == "/s"
+    assert _mysql_client.place_of({"host": "h", "port": 3306, "user": "u", "password": "p"})["protocol"] == "tcp"
+    assert _mysql_client.place_of({"unix_socket": "/s", "user": "u"})["socket"] == "/s"
     for login, option in (
         ({"unix_socket": "/" + "x" * 120}, "login_unix_socket"),
         ({"host": "h", "port": 70000}, "login_port"),
     ):
         with pytest.raises(EngineError) as caught:
-            mysql._place(login)
+            _mysql_client.place_of(login)
         assert caught.value.details["option"] == option
 
 
