@@ -16,6 +16,7 @@ import os
 from contextlib import contextmanager
 
 from . import _folder, _formats
+from ._folder import state_of
 from ._open import HEAD, Leaf, Walk, look_alike, stranger
 from ._report import Limits, Member, Report
 from ._stream import Ahead, Bytes, Damaged, Files, Hashing, Stream
@@ -30,6 +31,7 @@ __all__ = (
     "Opened",
     "Stream",
     "examine",
+    "state_of",
     "unpack",
     "walk",
 )
@@ -85,9 +87,12 @@ def walk(paths, report):
         with Files(parts) as files, Ahead(files) as ahead:
             yield from Walk(report, _formats.COLLECTIONS).leaves(name, ahead)
         return
-    for name, path in _folder.files_of(paths[0]):
+    found, _others = _folder.files_of(paths[0])
+    walker = Walk(report, _formats.COLLECTIONS)
+    walker.claim(found)
+    for name, path in found.items():
         with Files([path]) as files, Ahead(files) as ahead:
-            yield from Walk(report, _formats.COLLECTIONS).entry_leaves(name, ahead)
+            yield from walker.entry_leaves(name, ahead)
 
 
 class Opened(Stream):
@@ -146,7 +151,11 @@ def _each_file(paths, report, read):
     if words:
         report.problem("unsupported", words, os.path.basename(os.path.abspath(paths[0])))
     size, listed = 0, hashlib.sha256()
-    for name, path in _folder.files_of(paths[0]):
+    found, others = _folder.files_of(paths[0])
+    walker.claim(found)
+    for name in others:
+        report.note("%s is a link, a pipe or the like; it was not looked into" % name)
+    for name, path in found.items():
         with Files([path]) as files:
             hashing = Hashing(files)
             with Ahead(hashing) as ahead:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import stat
 
 # How services and tools name the parts of a file that was cut: ``tar-aa``, ``mysql.tar.ab``, ``dump.tar.001``.
 _PART = re.compile(r"^(?P<stem>.+[-._])(?P<part>[a-z]{2,3}|\d{2,4}|part\d+)$")
@@ -81,12 +82,28 @@ def foreign(folder):
 
 
 def files_of(folder):
-    """(path below the folder, path) of all its files, in order of their names. Links are not followed."""
-    found = []
-    for place, folders, names in os.walk(folder):
-        folders.sort()
-        for name in names:
+    """{path below the folder: path} of all its files, in order of their names, and the paths below it of what is none:
+    links, which are not followed, pipes, devices. Raises OSError where something cannot be looked at."""
+    files, others = {}, []
+
+    def fail(error):
+        raise error
+
+    for place, folders, names in os.walk(folder, onerror=fail):
+        for name in folders + names:
             path = os.path.join(place, name)
-            if os.path.isfile(path) and not os.path.islink(path):
-                found.append((os.path.relpath(path, folder).replace(os.sep, "/"), path))
-    return sorted(found)
+            mode = os.lstat(path).st_mode
+            below = os.path.relpath(path, folder).replace(os.sep, "/")
+            if stat.S_ISREG(mode):
+                files[below] = path
+            elif not stat.S_ISDIR(mode):
+                others.append(below)
+    return dict(sorted(files.items())), sorted(others)
+
+
+def state_of(path):
+    """What tells whether a file, or those of a folder, are still the same: names, places on the disk, sizes in bytes, times
+    of the last change. Raises OSError."""
+    files = files_of(path)[0] if os.path.isdir(path) else {"": path}
+    about = ((name, os.stat(one)) for name, one in files.items())
+    return [(name, one.st_dev, one.st_ino, one.st_size, one.st_mtime_ns) for name, one in about]

@@ -41,6 +41,12 @@ class Walk:
 
     def __init__(self, report, collections):
         self._report, self._collections = report, collections
+        self._claimed = []
+
+    def claim(self, names):
+        """Before the files of a folder: which of its folders belong to one dump, whatever is called how in them."""
+        found = ((root, kind) for kind in self._collections if hasattr(kind, "roots") for root in kind.roots(names))
+        self._claimed = sorted(found, key=lambda pair: -len(pair[0]))
 
     def leaves(self, name, stream, depth=0, stored=None, compression=(), stored_name=None):
         """The leaves of one file. What is damaged on the way is put into the report, and ends what lies inside of it.
@@ -68,6 +74,10 @@ class Walk:
 
     def entry_leaves(self, name, stream, depth=0, container=None):
         """The leaves of a file that lies in a container or a folder."""
+        for root, collection in self._claimed if container is None else ():
+            if not root or name.startswith(root + "/"):
+                yield Leaf(name, stream, collection=(collection, root, None))
+                return
         for collection in self._collections:
             if collection.accepts(name):
                 yield Leaf(name, stream, collection=(collection, _root(collection, name), container))

@@ -52,7 +52,7 @@ class PgBaseBackup:
     FORMAT = FORMAT
 
     def __init__(self, root, report):
-        self._report = report
+        self._report, self._root = report, root
         member = self._member = report.member(root or ".")
         member.format, member.engine, member.tool, member.plain_bytes = FORMAT, "postgresql", "pg_basebackup", 0
         member.countable = False
@@ -69,6 +69,12 @@ class PgBaseBackup:
         return bool(_TAR.match(name.rpartition("/")[2]) or _OWN.match(name))
 
     @staticmethod
+    def roots(names):
+        """Folders of which all files are of one backup: those of a server's data."""
+        folders = {name[: -len(_CONTROL)] for name in names if ("/" + name).endswith("/" + _CONTROL)}
+        return [folder.rstrip("/") for folder in folders if folder + _VERSION in names]
+
+    @staticmethod
     def root_of(name):
         folder, _slash, base = name.rpartition("/")
         own = _OWN.match(name)
@@ -76,8 +82,7 @@ class PgBaseBackup:
 
     def entry(self, name, stream):
         """Read one file to its end. Raises Damaged, which is about that file alone."""
-        root = self.root_of(name)
-        path = name[len(root) + 1 :] if root else name
+        path = name[len(self._root) + 1 :] if self._root else name
         tar = _TAR.match(path)
         if not tar:
             self._file(path, stream)
@@ -216,8 +221,13 @@ class PgBaseBackup:
             self._wrong("bad_checksum", "%d more files are not what the manifest says" % (len(unequal) - 20))
         self._tell_missing(missing, elsewhere)
         extra = sorted(path for path in self._files if path not in self._said and not _is_ignored(path))
-        for path in extra[:20]:
+        for path in [path for path in extra if self._tars or _OWN.match(path)][:20]:
             self._wrong("extra_member", "%s is not in the manifest" % path)
+        foreign = [] if self._tars else [path for path in extra if not _OWN.match(path)]
+        if foreign:
+            self._report.note(
+                "%s: not in the manifest, and no file of PostgreSQL's own: %s" % (self._member.name, ", ".join(foreign[:5]))
+            )
         if unknown:
             self._report.note(
                 "%s: the checksums of %d files were not compared, their kind was known too late"
@@ -238,9 +248,6 @@ class PgBaseBackup:
         return self._in_tablespaces
 
     def _tell_missing(self, missing, elsewhere):
-        # A folder is looked into by names that are PostgreSQL's own: others were not asked for.
-        foreign = [] if self._tars else [path for path in missing if not _OWN.match(path)]
-        missing = [path for path in missing if path not in set(foreign)]
         for path in missing[:20]:
             self._wrong("missing_member", "%s is in the manifest and not there" % path)
         if len(missing) > 20:
@@ -248,10 +255,6 @@ class PgBaseBackup:
         for number, files in sorted(elsewhere.items()):
             why = "" if self._tars else ": links are not followed, have pg_basebackup write tars (-Ft)"
             self._wrong("missing_member", "the %d files of the tablespace %s are not there%s" % (files, number, why))
-        if foreign:
-            self._report.note(
-                "%s: not looked at, as not PostgreSQL's own: %s" % (self._member.name, ", ".join(foreign[:5]))
-            )
 
     # -- the log of writes
 

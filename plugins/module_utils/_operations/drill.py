@@ -23,7 +23,7 @@ from .._expectations import Expectations, Table, judge
 from .._values import UTC, format_size, format_time, readable
 from .._version import VERSION
 from . import _assertions
-from .file_verify import READING_OPTIONS, check_readable, examine, limits, unreadable, whole_numbers
+from .file_verify import READING_OPTIONS, check_readable, examine, limits, unchanged, unreadable, whole_numbers
 
 ENGINE_NAMES = ["postgresql", "mysql", "redis", "mongodb", "sqlite"]
 # What a scratch database, its logs and its indexes need, as a multiple of the plain bytes.
@@ -98,6 +98,18 @@ def run(params, check_mode=False, warn=print, clock=time):
         # Known before hours of restoring, not after.
         _proof.check(params["proof_dir"], params["source"])
     drill = _Drill(params, warn, clock)
+    # A proof speaks of the bytes that were restored.
+    with unchanged(params["path"] + params["parents"]):
+        result, examination = _drilled(params, check_mode, drill, started, clock)
+    if not check_mode:
+        return _conclude(result, params, examination, drill, started, clock)
+    if result["violations"] and params["fail_on_violation"]:
+        result.update(failed=True, msg=summary(result))
+    return result
+
+
+def _drilled(params, check_mode, drill, started, clock):
+    """(the result as far as it is known, the reading of the file)"""
     examination = examine(params)
     verified = clock.monotonic() - started
     result = {
@@ -113,23 +125,22 @@ def run(params, check_mode=False, warn=print, clock=time):
             _violation("file_invalid", problem["message"], problem["member"], problem["code"], None)
             for problem in examination.problems
         ]
+        if check_mode:
+            result["plan"] = []
     else:
         members = _chosen(examination.contents, params)
         _check_logins(params, members)
         parents = drill.parents(members)
+        drill.check_space(members, parents)
         if check_mode:
             result["plan"] = drill.plan(members)
             del result["proven"]
-            return result
-        drill.check_space(members, parents)
+            return result, examination
         for member in members:
             restored, violations = drill.member(member, parents)
             result["restored"].append(restored)
             result["violations"] += violations
-    if check_mode:
-        result["plan"] = []
-        return result
-    return _conclude(result, params, examination, drill, started, clock)
+    return result, examination
 
 
 def _check(params):
@@ -349,7 +360,7 @@ class _Drill:
         try:
             _archive.unpack(paths, member.collection, folder, self._limits)
         except OSError as error:
-            raise unreadable(self._params, error)
+            raise unreadable(paths, error)
         engine.scratch.give(folder)
         return os.path.join(folder, *root.split("/"))
 

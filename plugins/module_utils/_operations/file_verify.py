@@ -8,6 +8,8 @@
 from __future__ import annotations
 
 import os
+import stat
+from contextlib import contextmanager
 
 from .. import _archive
 from .._errors import BackupError, OptionError
@@ -60,13 +62,41 @@ def run(params):
 
 
 def examine(params):
-    """What ``_archive`` says of the files that the options name. Raises BackupError."""
+    """What ``_archive`` says of the files that the options name. Raises BackupError, also where they change meanwhile."""
+    bounds = limits(params)
     try:
-        return _archive.examine(params["path"], limits(params))
+        with unchanged(params["path"]):
+            return _archive.examine(params["path"], bounds)
     except OSError as error:
-        raise unreadable(params, error)
+        raise unreadable(params["path"], error)
     except ValueError as error:
         raise OptionError("path", str(error))
+
+
+@contextmanager
+def unchanged(paths):
+    """Raises BackupError at the end where the files are not those any more that they were at the beginning: what was found
+    out is said of bytes that are not there."""
+    before = _state_of(paths)
+    yield
+    for path, now in _state_of(paths).items():
+        if now is None or now != before[path]:
+            raise BackupError(
+                "path: %s changed while it was read: something writes, replaces or removes it. Try again when it is complete"
+                % path,
+                code="changed",
+            )
+
+
+def _state_of(paths):
+    found = {}
+    for path in paths:
+        try:
+            found[path] = _archive.state_of(path)
+        except OSError:
+            # Who reads it tells why.
+            found[path] = None
+    return found
 
 
 def limits(params):
@@ -87,16 +117,20 @@ def limits(params):
 
 def check_readable(option, path):
     """Raises OptionError for what is neither a file nor a folder: a pipe or a device could be read for ever."""
-    if not path or not os.path.lexists(path):
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        if os.path.islink(path):
+            raise OptionError(option, "%s is a link to nothing" % path)
         raise OptionError(option, "%s does not exist on this host" % (path or "a file without a name"))
-    if not os.path.exists(path):
-        raise OptionError(option, "%s is a link to nothing" % path)
-    if not os.path.isfile(path) and not os.path.isdir(path):
+    except OSError as error:
+        raise OptionError(option, "%s cannot be read: %s" % (path, os.strerror(error.errno or 0)))
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         raise OptionError(option, "%s is neither a file nor a folder" % path)
 
 
-def unreadable(params, error):
-    where = error.filename or ", ".join(params["path"])
+def unreadable(paths, error):
+    where = error.filename or ", ".join(paths)
     return BackupError("path: %s cannot be read: %s" % (where, os.strerror(error.errno or 0)), code="unreadable")
 
 

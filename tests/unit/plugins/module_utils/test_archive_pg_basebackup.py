@@ -13,6 +13,7 @@ import json
 import tarfile
 
 import pytest
+from ansible_collections.restorable.backups.plugins.module_utils import _archive
 from ansible_collections.restorable.backups.plugins.module_utils._archive import pg_basebackup
 from ansible_collections.restorable.backups.plugins.module_utils._archive._crc import crc32c
 from ansible_collections.restorable.backups.plugins.module_utils._archive._report import Limits, Report
@@ -240,13 +241,31 @@ def test_files_that_change_later_are_left_alone():
 
 
 def test_files_that_are_not_postgresqls_own():
-    # In a folder they are not asked for; in a tar they are.
     listed = dict(DATA, **{"server.key": b"secret"})
-    report = look(dict(folder(), backup_manifest=manifest(listed)))
-    assert not report.problems
-    assert "server.key" in report.notes[0]
     assert codes({"base.tar": tar(listed), "backup_manifest": manifest(listed)}) == []
     assert codes({"base.tar": tar(DATA), "backup_manifest": manifest(listed)}) == ["missing_member"]
+
+
+@pytest.mark.parametrize("root", ["", "monday/"])
+def test_all_files_of_a_data_folder_are_the_backups(tmp_path, root):
+    log = b"2026-11-26 13:20:18 UTC ERROR: CREATE TABLE public.t (\n  a jsonb\n);\n"
+
+    def examined(**change):
+        place = tmp_path / str(len(list(tmp_path.iterdir())))
+        listed = dict(DATA, log=log, **{"dump/toc.dat": b"of somebody's"})
+        files = dict(listed, backup_manifest=manifest(listed), **WALS)
+        for name, content in changed(files, change).items():
+            (place / root / name).parent.mkdir(parents=True, exist_ok=True)
+            (place / root / name).write_bytes(content)
+        return _archive.examine([str(place)])
+
+    found = examined()
+    assert found.valid and [member.format for member in found.contents] == ["pg_basebackup"]
+    assert [problem["code"] for problem in examined(log=log[:-1]).problems] == ["bad_checksum"]
+    assert [problem["code"] for problem in examined(log=None).problems] == ["missing_member"]
+    found = examined(server_log=log)
+    assert found.valid and "server_log" in found.notes[0]
+    assert [problem["code"] for problem in examined(pg_xact_0000=b"", **{"pg_xact/0000": b""}).problems] == ["extra_member"]
 
 
 def test_without_a_manifest():

@@ -416,6 +416,31 @@ def test_check_mode_says_what_would_be_done_and_does_nothing(run, tmp_path):
     assert codes(run(b"words\ndamaged\n", check_mode=True)) == ["file_invalid"]
 
 
+def test_check_mode_fails_where_the_real_run_would(run, tmp_path):
+    damaged = run(b"words\ndamaged\n", check_mode=True, fail_on_violation=True)
+    assert damaged["failed"] and damaged["msg"] == run(b"words\ndamaged\n", fail_on_violation=True)["msg"]
+    with pytest.raises(OptionError, match="scratch_dir: .*No such file"):
+        run(check_mode=True, scratch_dir=str(tmp_path / "nowhere"))
+    with pytest.raises(BackupError) as caught:
+        run(check_mode=True, space_factor=1e15)
+    assert caught.value.code == "no_space"
+
+
+@pytest.mark.parametrize("when", ["choose", "restore"])
+def test_a_file_that_is_replaced_meanwhile_is_proof_of_nothing(run, monkeypatch, tmp_path, when):
+    def swapped(self, *about):
+        (tmp_path / "other").write_bytes(DUMP)
+        (tmp_path / "other").replace(tmp_path / "shop.dump")
+        return usual(self, *about)
+
+    usual = getattr(Engine, when)
+    monkeypatch.setattr(Engine, when, swapped)
+    with pytest.raises(BackupError, match="shop.dump changed while it was read") as caught:
+        run(source="shop", proof_dir=str(tmp_path / "proofs"))
+    assert caught.value.code == "changed"
+    assert not list(tmp_path.glob("proofs/**/*.json"))
+
+
 # -- options -----------------------------------------------------------------------------------------------------------
 
 

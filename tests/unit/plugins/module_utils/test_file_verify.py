@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 
 import pytest
 from ansible_collections.restorable.backups.plugins.module_utils import _archive
@@ -121,6 +122,46 @@ def test_a_whole_backup_is_valid(verify):
     assert member["tables"] == [{"database": None, "name": "public.customers", "rows": 7}]
     assert (member["rows"], member["compression"], result["inflater"]) == (7, ["gzip"], result["inflater"])
     assert result["inflater"] in ("zlib", "isal")
+
+
+@pytest.mark.parametrize("change", ["grows", "goes", "is replaced"])
+def test_a_file_that_changes_while_it_is_read(verify, monkeypatch, tmp_path, change):
+    def read(stream, member, report):
+        usual(stream, member, report)
+        path = tmp_path / "shop.sql.gz"
+        if change == "grows":
+            with path.open("ab") as file:
+                file.write(gzip.compress(b"more 1\n"))
+        elif change == "goes":
+            path.unlink()
+        else:
+            (tmp_path / "other").write_bytes(path.read_bytes())
+            (tmp_path / "other").replace(path)
+
+    usual = Words.read
+    monkeypatch.setattr(Words, "read", staticmethod(read))
+    with pytest.raises(BackupError, match="shop.sql.gz changed while it was read") as caught:
+        verify()
+    assert caught.value.code == "changed"
+
+
+def test_what_is_no_file_in_a_folder_is_told(verify, tmp_path):
+    (tmp_path / "dumps").mkdir()
+    (tmp_path / "dumps/a.words").write_bytes(b"words\nt 7\n")
+    os.mkfifo(tmp_path / "dumps/pipe")
+    (tmp_path / "dumps/link").symlink_to("a.words")
+    result = verify(path=[str(tmp_path / "dumps")])
+    assert result["valid"] and len(result["contents"]) == 1
+    assert [note.partition(" ")[0] for note in result["notes"]] == ["link", "pipe"]
+
+
+def test_a_folder_that_cannot_be_entered(verify, monkeypatch):
+    def refused(path):
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(file_verify.os, "stat", refused)
+    with pytest.raises(OptionError, match="path: /srv/shop.sql cannot be read: Permission denied"):
+        verify(path=["/srv/shop.sql"])
 
 
 def test_what_is_expected_and_not_there_fails_the_task(verify):
