@@ -27,6 +27,7 @@ from ansible_collections.restorable.backups.plugins.module_utils._archive._strea
 from ansible_collections.restorable.backups.plugins.module_utils._engines import EngineError, Scratch
 from ansible_collections.restorable.backups.plugins.module_utils._engines import postgresql as engine_module
 from ansible_collections.restorable.backups.plugins.module_utils._engines.postgresql import PostgreSQL
+from ansible_collections.restorable.backups.plugins.module_utils._operations import drill as drill_operation
 
 SETTINGS = "SET client_encoding = 'UTF8';\nSET standard_conforming_strings = on;\n"
 TABLE = SETTINGS + "CREATE TABLE public.t (a text);\n"
@@ -264,14 +265,15 @@ def test_what_a_dump_writes_in_another_way_is_the_same(source, tmp_path):
         source.sql("DROP DATABASE aged;")
 
 
+@pytest.mark.parametrize("where", ["own server", "existing server"])
 @pytest.mark.parametrize("form", ["pg_dump-plain", "pg_dump-custom"])
-def test_row_security_hides_nothing_from_a_restore(source, version, tmp_path, form):
+def test_row_security_hides_nothing_from_a_restore(source, version, tmp_path, form, where):
     source.sql("CREATE DATABASE secured; CREATE ROLE onlooker LOGIN IN ROLE pg_read_all_data;")
     try:
         source.sql(SECURED, "secured")
         path = source.dump(tmp_path / "dump", "secured", *(["-Fc"] if form.endswith("custom") else []))
         job = read_job(path) if form.endswith("plain") else other_job(path, form, version)
-        with drill(member=job.member, jobs=3) as engine:
+        with drill(member=job.member, jobs=3, login=source.place if where == "existing server" else None) as engine:
             engine.restore(job)
             assert engine.counts() == {(None, "public.a"): 1000, (None, "public.b"): 1000}
             whole = PostgreSQL.live(engine.scratch, {}, dict(source.place, database="secured"))
@@ -281,6 +283,50 @@ def test_row_security_hides_nothing_from_a_restore(source, version, tmp_path, fo
             assert onlooker.counts() == {("secured", "public.a"): None, ("secured", "public.b"): None}
     finally:
         source.sql("DROP DATABASE secured; DROP ROLE onlooker;")
+
+
+ROUTED = """
+CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy');
+CREATE TABLE p (k mood, v int) PARTITION BY HASH (k);
+CREATE TABLE p0 PARTITION OF p FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE p1 PARTITION OF p FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+INSERT INTO p SELECT (ARRAY['sad', 'ok', 'happy'])[1 + n % 3]::mood, n FROM generate_series(1, 90) n;
+"""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [(), ("--load-via-partition-root",), ("--inserts",), ("-Fc",), ("-Fd",), ("-Ft",), ("-Fc", "--inserts")],
+    ids=" ".join,
+)
+def test_rows_that_find_another_partition_when_they_are_restored(source, place, words):
+    """How an enum hashes hangs on numbers that each database gives anew: pg_dump loads such rows through the table."""
+    source.sql("CREATE DATABASE routed;")
+    path = place / "routed.dump"
+    try:
+        source.sql(ROUTED, "routed")
+        source.dump(path, "routed", *words)
+        result = drilled(path, source, "routed")
+        assert result["proven"], result["violations"]
+        assert [one["checksum"].partition(":")[0] for one in result["restored"][0]["checksums"]] == ["90"]
+        source.sql("UPDATE p SET v = 91 WHERE v = 90;", "routed")
+        assert [one["code"] for one in drilled(path, source, "routed")["violations"]] == ["checksum_mismatch"]
+        source.sql("DELETE FROM p WHERE v = 91;", "routed")
+        (fewer,) = drilled(path, source, "routed")["violations"]
+        assert fewer["message"] == "public.p has 90 rows after the restore, 89 in the live database"
+    finally:
+        source.sql("DROP DATABASE routed;")
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def drilled(path, source, database, **params):
+    """What backup_drill says of a file, beside the live database."""
+    spec = drill_operation.SPEC["argument_spec"]
+    given = {name: about.get("default") for name, about in spec.items()}
+    compare = {name: about.get("default") for name, about in spec["compare"]["options"].items()}
+    place = {"login_unix_socket": source.place["unix_socket"], "login_user": source.place["user"], "database": database}
+    given.update(path=[str(path)], fail_on_violation=False, compare={**compare, **place, "mode": "checksum"}, **params)
+    return drill_operation.run(given)
 
 
 def test_two_drills_of_one_file_at_once(source, tmp_path):

@@ -51,6 +51,9 @@ class Member:
     details: dict = field(default_factory=dict)
     # Whether the format tells rows at all.
     countable: bool = True
+    # {(database, table): (rows, [(database, partition)])} of what was loaded through a table. Which partition a row finds
+    # there may differ from where it was, so those have no count of their own.
+    through_root: dict = field(default_factory=dict)
     # Of a dump of many files: what tells its files from others. None for a dump that is one stream.
     collection: Optional[tuple] = None
 
@@ -62,6 +65,15 @@ class Member:
         """Add to the rows of a table."""
         key = (database, name)
         self.tables[key] = (self.tables.get(key) or 0) + rows
+
+    def gather(self, root, partitions, database=None):
+        """The rows of these partitions were loaded through that table. Those that are counted for itself are kept."""
+        leaves = [(database, name) for name in partitions]
+        counts = [self.tables.pop((database, root), 0)] + [self.tables.get(leaf) or 0 for leaf in leaves]
+        self.tables.update(dict.fromkeys(leaves))
+        if leaves:
+            self.through_root[database, root] = (sum(counts), leaves)
+        self.details.setdefault("rows_through_root", {})[root] = sum(counts)
 
     def to_result(self):
         result = {

@@ -22,7 +22,7 @@ import zlib
 
 from . import _compressed
 from ._pg_rows import CopyRows
-from ._pg_statements import Statements
+from ._pg_statements import QUALIFIED, Statements, unquoted
 from ._sql import Encoding
 from ._stream import Bytes, Damaged, Stream
 
@@ -40,6 +40,7 @@ _MAX_STRING = 32 << 20
 # Texts of statements are looked at up to this length.
 _MAX_STATEMENT = 4 << 20
 _PIECE = 1 << 17
+_ROOT = re.compile(rb"-- load via partition root (" + QUALIFIED + rb")")
 _PARTITIONED = re.compile(rb"\)\s*PARTITION BY ", re.S)
 _ENCODING = re.compile(r"'([^']*)'")
 
@@ -208,7 +209,8 @@ class Contents:
         if entry.number in self.entries:
             raise Damaged("duplicate", "two entries with the number %d" % entry.number, start)
         entry.partitioned = relation == ord("p") or bool(_PARTITIONED.search(statement))
-        entry.through_root = statement.startswith(b"-- load via partition root")
+        root = _ROOT.match(statement)
+        entry.through_root = ".".join(unquoted(root.group(1), self._codec)) if root else None
         self.entries[entry.number] = entry
         self._look_at(entry, statement, start)
         self._compare_schema(entry, schema, statement + entry.copy, start)
@@ -291,6 +293,12 @@ class Contents:
             member.table(table, None)
         for table in without:
             member.table(table, 0)
+        through_root = {}
+        for entry in self.entries.values():
+            if entry.through_root:
+                through_root.setdefault(entry.through_root, []).append(entry.table)
+        for root, partitions in through_root.items():
+            member.gather(root, partitions)
         member.details.update(
             partitioned=sorted(entry.table for entry in tables if entry.partitioned),
             without_data=sorted(without),

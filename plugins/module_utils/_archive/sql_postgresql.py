@@ -336,11 +336,7 @@ class _Reader(Reader):
                 without.append(name)
                 member.table(name, 0, database)
         for key in self._parents & set(member.tables):
-            # Loaded through the root: which partition a row goes to is known only when it is there.
-            through_root = member.details.setdefault("rows_through_root", {})
-            through_root[key[1]] = member.tables.pop(key)
-            for leaf in self._leaves(key):
-                member.tables[leaf] = None
+            member.gather(key[1], [name for _database, name in self._leaves(key)], key[0])
         databases = self._lists["databases"]
         connected_to = {database for database, _name in member.tables if database}
         if len(databases) == 1:

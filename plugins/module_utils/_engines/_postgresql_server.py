@@ -588,7 +588,7 @@ class Existing:
         self._scratch, self.admin, self._place, self._make_login = scratch, admin, place, make_login
         self.home = place.get("database") or "postgres"
         self.helpers, self._wanted_helpers = None, helpers
-        self._may_roles = False
+        self._may_roles = self._is_super = False
         self._made, self._owners = [], {}
 
     def prepare(self):
@@ -599,7 +599,8 @@ class Existing:
             raise EngineError(
                 "bad_option", "login_user: %s may not create databases on that server" % user, option="login_user"
             )
-        if is_super == "t":
+        self._is_super = is_super == "t"
+        if self._is_super:
             self.helpers = self._wanted_helpers
         self._may_roles = "t" in (is_super, may_roles)
         if not self._may_roles and int(owned):
@@ -631,7 +632,9 @@ class Existing:
         if self._may_roles:
             # The role is called as the database, so that whoever sweeps finds both.
             owner = self._make_login(name, new_password())
-            self.admin.run(role_of(owner, "") + "GRANT %s TO CURRENT_USER;\n" % name, self.home)
+            # Forced row security holds an owner as anybody: in the restore, and when rows are counted.
+            more = "BYPASSRLS" if self._is_super else ""
+            self.admin.run(role_of(owner, more) + "GRANT %s TO CURRENT_USER;\n" % name, self.home)
         after = "REVOKE ALL ON DATABASE %s FROM PUBLIC;\n" % name
         if self.helpers:
             after += "ALTER SCHEMA public OWNER TO %s;\n" % owner.user

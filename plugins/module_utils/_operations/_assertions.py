@@ -30,16 +30,29 @@ def violation(code, message, observed=None, expected=None):
     return {"code": code, "message": message, "observed": observed, "expected": expected}
 
 
-def counts(in_file, restored):
-    """What the file holds and the restored database does not, row for row."""
+def at_roots(rows, through_root):
+    """Rows of tables, with what was loaded through a table told of that table and not of its partitions: {key: rows}."""
+    rows = dict(rows)
+    for root, (_held, partitions) in through_root.items():
+        there = [rows.pop(key) for key in partitions if key in rows]
+        if there:
+            rows[root] = None if None in there else sum(there)
+    return rows
+
+
+def counts(member, restored):
+    """What the file holds and the restored database does not, row for row. What cannot be counted there is left out."""
     found = []
+    in_file = at_roots(member.tables, member.through_root)
+    in_file.update((root, rows) for root, (rows, _partitions) in member.through_root.items())
+    restored = at_roots(restored, member.through_root)
     for (database, name), rows in sorted(in_file.items(), key=lambda item: (item[0][0] or "", item[0][1])):
         whole = Table(name, rows, database).whole_name
         there = restored.get((database, name))
         if (database, name) not in restored:
             found.append(violation("table_missing", "%s is in the file and was not restored" % whole, None, whole))
-        elif rows is not None and there != rows:
-            message = "%s has %s rows after the restore, the file holds %d" % (whole, "no" if there is None else there, rows)
+        elif None not in (rows, there) and there != rows:
+            message = "%s has %d rows after the restore, the file holds %d" % (whole, there, rows)
             found.append(violation("count_mismatch", message, there, rows))
     return found
 
@@ -97,7 +110,13 @@ def _short(rows):
     return [list(row) for row in rows[:5]]
 
 
-def compare(engine, restored, live, wanted):
+def uncounted(member, restored):
+    """Names of tables whose rows the file tells and the restored database does not."""
+    keys = [key for key, rows in member.tables.items() if rows is not None and restored.get(key, 0) is None]
+    return sorted(Table(name, None, database).whole_name for database, name in keys)
+
+
+def compare(engine, restored, live, wanted, through_root=None):
     """(violations, checksums, names of tables that could not be compared): the restored database beside the live one, which may have got rows since.
 
     ``tolerance`` is how many rows a live table may have more, or fewer, than the restored one. A table that differs by
@@ -112,6 +131,14 @@ def compare(engine, restored, live, wanted):
             raise OptionError("compare", "database: the backup holds %s, not %s" % (", ".join(sorted(map(str, databases))), only))
         restored = {key: rows for key, rows in restored.items() if key[0] == only}
     several = len(databases) > 1 and only is None
+    for root, (_rows, partitions) in (through_root or {}).items():
+        restored = at_roots(restored, {root: (None, partitions)})
+        if root not in restored:
+            continue
+        there = [_same_table(lives, *partition, several) for partition in partitions]
+        there = [partition for partition in there if partition is not None]
+        if there:
+            lives = at_roots(lives, {(there[0][0], root[1]): (None, there)})
     found, sums, untold = [], [], []
     tables = [
         (database, name)

@@ -377,9 +377,13 @@ class _Drill:
         restored["rows"] = sum(table.rows or 0 for table in tables)
         found = []
         if params["expect_counts"]:
-            problems = _assertions.counts(member.tables, counts)
+            problems = _assertions.counts(member, counts)
             if problems:
-                problems = _assertions.counts(member.tables, engine.held())
+                problems = _assertions.counts(member, engine.held())
+            restored["notes"] += [
+                "the rows of %s were not counted: row security hides some from the restoring login" % name
+                for name in _assertions.uncounted(member, counts)
+            ]
             found += self._asserted(restored, "counts equal those of the file", problems)
         if params["tables"] or params["min_rows"]:
             wanted = Expectations(tables=tuple(params["tables"]), min_rows=params["min_rows"])
@@ -394,7 +398,7 @@ class _Drill:
                 live = type(engine).live(engine.scratch, {"bin_dir": params["bin_dir"], "timeout": params["timeout"]}, login)
                 if hasattr(live, "close"):
                     stack.callback(live.close)
-                problems, sums, untold = _assertions.compare(engine, counts, live, compare)
+                problems, sums, untold = _assertions.compare(engine, counts, live, compare, member.through_root)
             restored["checksums"] = sums
             restored["notes"] += ["the rows of %s were not compared: they cannot be told on one side" % name for name in untold]
             found += self._asserted(restored, "%s equal those of the live database" % compare["mode"], problems)
