@@ -117,7 +117,8 @@ def uncounted(member, restored):
 
 
 def compare(engine, restored, live, wanted, through_root=None):
-    """(violations, checksums, names of tables that could not be compared): the restored database beside the live one, which may have got rows since.
+    """(violations, checksums, what could not be compared, in words): the restored database beside the live one, which may
+    have got rows since.
 
     ``tolerance`` is how many rows a live table may have more, or fewer, than the restored one. A table that differs by
     no more than that, but differs, cannot have the same checksum, and is not asked for one.
@@ -160,7 +161,7 @@ def compare(engine, restored, live, wanted, through_root=None):
             # A view, which stands among the definitions; or rows that such a backup does not hold, or that row security
             # hides from the login.
             if there is not None or here is not None:
-                untold.append(whole)
+                untold.append("the rows of %s" % whole)
             continue
         if abs(there - here) > wanted["tolerance"]:
             message = "%s has %d rows after the restore, %d in the live database" % (whole, here, there)
@@ -184,7 +185,9 @@ def compare(engine, restored, live, wanted, through_root=None):
             # An engine whose versions all have the same words says nothing of dialects.
             same_words = not hasattr(live, "dialect") or engine.dialect() == live.dialect()
             ours = {key: text for key, text in engine.definitions().items() if only is None or key[0] == only}
-            found += _definitions(ours, live.definitions(), several, same_words)
+            theirs = live.definitions()
+            found += _definitions(ours, theirs, several, same_words)
+            untold += ["all %ss" % kind for kind in _unread(ours, theirs)]
             there = live.roles() if hasattr(live, "roles") else None
             for role in sorted(engine.roles() - there if there is not None else ()):
                 message = "the dump gives something to %s, a role or account that the live server does not have" % role
@@ -205,6 +208,8 @@ _VALUES = ("sequence", "steps of sequence", "large object", "type", "comment", "
 # Kinds that not every backup holds: how a database is encoded says only a dump that makes it, what the server needs for
 # itself is in a copy of the whole server alone.
 _WHERE_BOTH_TELL = ("encoding", "system tables")
+# Kinds that older servers do not know.
+_NOT_EVERYWHERE = ("not null",)
 
 
 def _definitions(ours, theirs, several, same_words):
@@ -230,6 +235,12 @@ def _definitions(ours, theirs, several, same_words):
             message = "the %s is another one than in the live database: %s" % (what, _difference(ours[key], theirs[key]))
             found.append(violation("definition_mismatch", message, ours[key], theirs[key]))
     return found
+
+
+def _unread(ours, theirs):
+    """Kinds that the backup holds and of which the live login is not shown all."""
+    hidden = {kind for (_database, kind, name), text in theirs.items() if text is None and kind not in _NOT_EVERYWHERE}
+    return sorted(hidden & {kind for _database, kind, name in ours if name is not None})
 
 
 def _difference(ours, theirs):

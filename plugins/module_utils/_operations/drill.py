@@ -400,7 +400,7 @@ class _Drill:
                     stack.callback(live.close)
                 problems, sums, untold = _assertions.compare(engine, counts, live, compare, member.through_root)
             restored["checksums"] = sums
-            restored["notes"] += ["the rows of %s were not compared: they cannot be told on one side" % name for name in untold]
+            restored["notes"] += ["%s could not be compared: one side, or its login, does not tell them" % what for what in untold]
             found += self._asserted(restored, "%s equal those of the live database" % compare["mode"], problems)
         return [dict(one, member=member.name) for one in found]
 

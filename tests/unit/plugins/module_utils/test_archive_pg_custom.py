@@ -308,7 +308,8 @@ def test_rows_of_another_table():
     ]
     through = entry(3, "TABLE DATA", "a", "-- load via partition root public.b", other, data=True)
     member, problems = look(archive([ENCODING, TABLE, through], rows(3, ROWS)))
-    assert not problems and member.tables == {(None, "public.a"): 2}
+    assert not problems and member.tables == {(None, "public.a"): None}
+    assert member.details["rows_through_root"] == {"public.b": 2}
 
 
 def test_inserts():

@@ -328,6 +328,40 @@ def test_what_is_no_row_is_compared_too(run, monkeypatch, defined, words, held):
     assert run(compare=live(mode="checksum", tables=["customers"]))["proven"]
 
 
+@pytest.mark.parametrize("defined", [{VIEW: "SELECT 1", IDS: None}, {VIEW: "SELECT 1", ("shop", "sequence", None): None}])
+def test_what_the_live_login_is_not_shown_stands_in_the_notes(run, monkeypatch, defined):
+    monkeypatch.setattr(Engine, "lives", SAME)
+    monkeypatch.setattr(Engine, "defined", defined)
+    result = run(compare=live(mode="checksum"))
+    assert result["proven"]
+    assert result["restored"][0]["notes"] == ["all sequences could not be compared: one side, or its login, does not tell them"]
+
+
+def test_rows_that_cannot_be_counted_stand_in_the_notes(run, monkeypatch):
+    monkeypatch.setattr(Engine, "counts", lambda self: {**SAME, (None, "public.order"): None})
+    result = run()
+    assert result["proven"] and "the rows of public.order were not counted" in result["restored"][0]["notes"][0]
+
+
+def test_rows_that_find_another_partition_are_those_of_their_table(run, monkeypatch):
+    def read(stream, member, report):
+        usual(stream, member, report)
+        member.gather("public.p", ["public.customers", "public.order"])
+
+    usual = Words.read
+    monkeypatch.setattr(Words, "read", staticmethod(read))
+    monkeypatch.setattr(Engine, "lives", SAME)
+    for customers, order, found in ((6, 4, []), (7, 3, []), (6, 3, ["count_mismatch", "live_mismatch"])):
+        there = {(None, "public.customers"): customers, (None, "public.order"): order}
+        monkeypatch.setattr(Engine, "counts", lambda self, there=there: there)
+        result = run(compare=live(mode="checksum"))
+        assert codes(result) == found
+        assert [one["name"] for one in result["restored"][0]["checksums"]] == (["public.p"] if not found else [])
+    assert result["violations"][0]["message"] == "public.p has 9 rows after the restore, the file holds 10"
+    monkeypatch.setattr(Engine, "counts", lambda self: {})
+    assert codes(run()) == ["table_missing"]
+
+
 def test_what_both_sides_tell_is_compared(run, monkeypatch):
     tables, encoding = (None, "system tables", "sys of 1.0"), ("shop", "encoding", "")
     monkeypatch.setattr(Engine, "lives", SAME)
