@@ -186,7 +186,8 @@ attributes:
     description: Can run in check mode.
     support: full
     details:
-      - Reads the file, chooses the programs, and says what would be restored where.
+      - Reads the file, chooses the programs, and says what would be restored where. Fails where the real run fails before
+        it restores.
 notes:
   - The task is never changed, whatever it did in its scratch database.
 seealso:
@@ -227,7 +228,7 @@ violations:
   contains:
     code:
       description:
-        - Stable name, one of V(file_invalid), V(restore_failed), V(unsafe), V(table_missing), V(count_mismatch), V(missing_table),
+        - Stable name, one of V(file_invalid), V(nothing_to_restore), V(restore_failed), V(unsafe), V(table_missing), V(count_mismatch), V(missing_table),
           V(too_few_rows), V(query_failed), V(query_mismatch), V(too_slow), V(live_mismatch), V(checksum_mismatch) and V(definition_mismatch).
       returned: always
       type: str

@@ -915,6 +915,21 @@ def test_a_physical_backup(physical, version, place):
     assert not (place / "obeyed").exists()
 
 
+def test_a_physical_backup_without_its_wal(source, place):
+    target = place / "no-wal"
+    source.client("pg_basebackup", "-D", target, "-Ft", "-X", "none", "-c", "fast")
+    (told,) = drilled(target, source, "rich")["violations"]
+    assert (told["code"], told["observed"]) == ("restore_failed", "unsupported") and "-X stream" in told["message"]
+
+
+def test_what_psql_tells_before_its_error_is_not_the_error(source):
+    script = TABLE + "DO $$ BEGIN RAISE WARNING 'besides' USING DETAIL = 'more', HINT = 'most'; END $$;\nSELECT 1 / 0;\n"
+    with drill() as engine, pytest.raises(EngineError) as caught:
+        engine.restore(plain_job(script))
+    assert "division by zero" in caught.value.message
+    assert not [word for word in ("besides", "more", "most", "WARNING") if word in caught.value.message]
+
+
 def test_a_physical_backup_as_a_folder(source, version, place):
     target = place / "folder"
     source.client("pg_basebackup", "-D", target, "-Fp", "-X", "stream", "-c", "fast")

@@ -628,7 +628,7 @@ class Statements(Lexer):
     def _encode(self, value, offset):
         name = value.upper().replace("-", "_")
         if name.replace("_", "") in [unsafe_name.replace("_", "") for unsafe_name in _UNSAFE_ENCODINGS]:
-            self._lose("unsupported", "in the encoding %s a backslash can be half of a character" % value, offset)
+            self._lose("unsupported", "in the encoding %s a backslash can be half of a character: dump with --encoding=UTF8" % value, offset)
         if not _KNOWN_ENCODING.fullmatch(name):
             self._lose("unsupported", "the encoding %s" % shown(value.encode()), offset)
         self.encoding = value

@@ -478,6 +478,9 @@ class Reader:
                 raise
             self._lost(error)
             self._stream.drain()
+            if error.code == "unsupported":
+                # What was not looked at is not judged.
+                return
         finally:
             for message, offset, number in self._odd_rows.values():
                 self._wrong("wrong_rows", message if number == 1 else "%s, and %d more" % (message, number - 1), offset)

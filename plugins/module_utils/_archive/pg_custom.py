@@ -43,6 +43,8 @@ _PIECE = 1 << 17
 _ROOT = re.compile(rb"-- load via partition root (" + QUALIFIED + rb")")
 _PARTITIONED = re.compile(rb"\)\s*PARTITION BY ", re.S)
 _ENCODING = re.compile(r"'([^']*)'")
+# Entries that make what rows can be of.
+_DEFINE = ("TABLE", "EXTENSION", "FOREIGN TABLE")
 
 
 def matches(head, name):  # pylint: disable=unused-argument  # all readers are asked alike
@@ -302,6 +304,7 @@ class Contents:
         member.details.update(
             partitioned=sorted(entry.table for entry in tables if entry.partitioned),
             without_data=sorted(without),
+            data_only=bool(with_rows) and not any(entry.kind in _DEFINE for entry in self.entries.values()),
             large_objects=self.large_objects,
         )
 

@@ -700,7 +700,7 @@ class _Reader(Reader):
             databases = self._lists["databases"]
             member.database = next(iter(databases)) if len(databases) == 1 else None
         member.details.update({name: sorted(found) for name, found in self._lists.items()})
-        member.details["statements"] = self._statements
+        member.details.update(statements=self._statements, data_only=bool(member.tables) and not self._created)
 
     def _conclude(self):
         member, end = self._member, self._stream.offset

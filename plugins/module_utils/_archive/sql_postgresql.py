@@ -351,6 +351,7 @@ class _Reader(Reader):
             large_objects=self._large_objects,
             partitioned=sorted(name for _database, name in self._parents),
             without_data=sorted(without),
+            data_only=bool(member.tables) and not (self._created or self._parents or self._foreign or self._lists["extensions"]),
         )
 
     def _leaves(self, key):
@@ -385,8 +386,8 @@ def read(stream, member, report):
 
     ``member.details``: ``cluster`` (by pg_dumpall), ``databases`` (created or connected to), ``roles``, ``schemas``,
     ``extensions``, ``tablespaces``, ``partitioned`` (tables that hold no rows themselves), ``without_data`` (tables
-    that are created and get no rows: as asked for, or because something is missing), ``large_objects``, ``statements``
-    (numbers) and ``commands`` (the client's commands in it). A table's count is None where the rows are not in the form
+    that are created and get no rows: as asked for, or because something is missing), ``data_only`` (whether there are rows
+    and no definitions at all), ``large_objects``, ``statements`` (numbers) and ``commands`` (the client's commands in it). A table's count is None where the rows are not in the form
     that pg_dump writes.
     """
     _Reader(stream, member, report).run()

@@ -224,7 +224,7 @@ class Filter:
         found = ["left out of the restore: %s" % text for text in self.listed()]
         if self.definers:
             found.append(
-                "restored as objects of the drill's own account instead of their definers': %d views, triggers, "
+                "restored as objects of the drill's own account and not of their definers: %d views, triggers, "
                 "routines and events" % len(self.definers)
             )
         return found

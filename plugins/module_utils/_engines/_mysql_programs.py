@@ -166,7 +166,7 @@ def parse_version(text):
 
 def dialect_of(text):
     version = parse_version(text)
-    return text if version is None else "%s %s" % (version[0], _dotted(version[1][:2]))
+    return text if version is None else "%s %s" % (version[0], dotted(version[1][:2]))
 
 
 def choose_installation(found, member, is_physical):
@@ -195,14 +195,14 @@ def choose_installation(found, member, is_physical):
         raise EngineError(
             "engine_too_old",
             "the dump is of %s %s, newer than the newest server found here, %s"
-            % (_TITLE[flavour], _dotted(version), _described(same[0])),
+            % (_TITLE[flavour], dotted(version), _described(same[0])),
         )
     chosen = other[0]
     if chosen.flavour == "mariadb" and version >= (8,) and chosen.version < _NEW_COLLATIONS and _new_collations(member):
         raise EngineError("engine_too_old", "%s; here is %s" % (COLLATIONS, _described(chosen)))
     return chosen, [
         "a dump of %s %s was restored into %s: what only one of them knows may fail or differ"
-        % (_TITLE[flavour], _dotted(version), _described(chosen))
+        % (_TITLE[flavour], dotted(version), _described(chosen))
     ]
 
 
@@ -215,13 +215,13 @@ def no_fit_for_physical(text, found):
     return EngineError(
         "engine_too_old",
         "a physical backup of %s %s needs a server of the same series; found: %s"
-        % (_TITLE[version[0]], _dotted(version[1]), ", ".join(map(_described, found))),
+        % (_TITLE[version[0]], dotted(version[1]), ", ".join(map(_described, found))),
     )
 
 
 def _described(installation: Installation):
-    return "%s %s in %s" % (_TITLE[installation.flavour], _dotted(installation.version[:3]), installation.bin_dir)
+    return "%s %s in %s" % (_TITLE[installation.flavour], dotted(installation.version[:3]), installation.bin_dir)
 
 
-def _dotted(version):
+def dotted(version):
     return ".".join(map(str, version))

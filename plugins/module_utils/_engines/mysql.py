@@ -46,6 +46,7 @@ from ._mysql_programs import (
     Programs,
     choose_installation,
     dialect_of,
+    dotted,
     installations,
     no_fit_for_physical,
     parse_version,
@@ -111,7 +112,7 @@ class MysqlEngine(Engine):
             self._programs.need_backup()
         self.notes.extend(warnings)
         return {
-            "server_version": ".".join(map(str, self.installation.version[:3])),
+            "server_version": dotted(self.installation.version[:3]),
             "flavour": self.installation.flavour,
             "bin_dir": self.installation.bin_dir,
             "warnings": warnings,
@@ -542,7 +543,7 @@ class MysqlEngine(Engine):
     def version(self):
         if self._admin is None:
             # Nothing runs before a physical backup is unpacked.
-            return self.installation.version_text if self.installation else None
+            return dotted(self.installation.version[:3]) if self.installation else None
         return self._alive(lambda: self._admin.ask("SELECT VERSION();")[0][0])
 
     def _alive(self, work):

@@ -71,6 +71,8 @@ _DENIED = re.compile(
     r"permission denied|must be (a )?(superuser|owner|member|able)|[Oo]nly superuser|Only roles with|"
     r"is not allowed|rbd: unsafe|transition data type cannot be internal"
 )
+# What psql tells before its error, and is none.
+_BESIDES = re.compile(r"psql:<stdin>:\d+: (?:WARNING|NOTICE): .*\n(?:(?:DETAIL|HINT|CONTEXT): .*\n)*")
 
 
 class PostgreSQL(Engine):
@@ -286,8 +288,14 @@ class PostgreSQL(Engine):
         return path
 
     def _restore_physical(self, job):
-        data = self._server.data
-        if job.member.details.get("incremental"):
+        data, about = self._server.data, job.member.details
+        if about.get("start_wal") and not about.get("wal_segments"):
+            raise EngineError(
+                "unsupported",
+                "the backup holds none of the WAL that it needs to be consistent: have pg_basebackup take it along"
+                " (-X stream or fetch)",
+            )
+        if about.get("incremental"):
             self._combine(job, data)
         else:
             unpack_backup(self.scratch, job.path, data)
@@ -326,6 +334,7 @@ class PostgreSQL(Engine):
 
     def _explained(self, error):
         """The error, with what it means where psql cannot know that."""
+        error.message = _BESIDES.sub("", error.message)
         dead = self.scratch.dead_server(5.0 if _LOST.search(error.message) else 0.0)
         if dead:
             code = "no_space" if re.search("No space left|Disk quota", dead + error.message) else "server_died"

@@ -120,15 +120,22 @@ def _drilled(params, check_mode, drill, started, clock):
         "restored": [],
         "timings": {"verify": verified},
     }
+    if check_mode:
+        result["plan"] = []
     if not examination.valid:
         result["violations"] = [
             _violation("file_invalid", problem["message"], problem["member"], problem["code"], None)
             for problem in examination.problems
         ]
-        if check_mode:
-            result["plan"] = []
     else:
         members = _chosen(examination.contents, params)
+        result["violations"] = [
+            _violation("nothing_to_restore", words, member.name, None, None)
+            for member, words in ((member, _nothing_in(member)) for member in members)
+            if words
+        ]
+        if result["violations"]:
+            return result, examination
         _check_logins(params, members)
         parents = drill.parents(members)
         drill.check_space(members, parents)
@@ -193,6 +200,15 @@ def _chosen(contents, params):
             if params[option]:
                 raise OptionError(option, "belongs to one dump, and there are several: choose one of %s by member" % there)
     return found
+
+
+def _nothing_in(member):
+    """Why a dump, whole as it is, brings no database back by itself; None where nothing is known against it."""
+    if member.details.get("data_only"):
+        return "The dump holds rows without the definitions of their tables: they can be restored into an older copy only"
+    if member.details.get("cluster") and not member.details.get("databases"):
+        return "The dump holds what belongs to the server (roles, tablespaces), and no database"
+    return None
 
 
 class _Drill:

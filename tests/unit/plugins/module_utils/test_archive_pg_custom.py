@@ -118,7 +118,7 @@ def test_a_real_dump(content, version, server, compression):
     assert details.pop("created_at").startswith("2026-11-26 13:09:")
     assert details.pop("compression", None) == compression
     assert details.pop("entries") >= 10
-    assert details == {"archive_version": version, "partitioned": [], "without_data": [], "large_objects": 1}
+    assert details == {"archive_version": version, "partitioned": [], "without_data": [], "data_only": False, "large_objects": 1}
 
 
 @pytest.mark.parametrize("content", [CUSTOM_15, UNCOMPRESSED_18])

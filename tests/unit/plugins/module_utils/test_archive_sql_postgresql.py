@@ -241,6 +241,12 @@ def test_damage(text, code):
     assert code in codes(text)
 
 
+def test_what_is_not_looked_at_is_not_judged():
+    """Behind the statement that cannot be read stands the end of the dump."""
+    (problem,) = read(HEAD.replace(b"UTF8", b"SJIS") + TAIL)[1]
+    assert problem["code"] == "unsupported" and "--encoding=UTF8" in problem["message"]
+
+
 RESTRICTED = samples.POSTGRESQL.replace(b"SET statement_timeout", b"\\restrict a1B2\n\nSET statement_timeout").replace(
     b"dump complete\n--\n\n", b"dump complete\n--\n\n\\unrestrict a1B2\n"
 )

@@ -170,6 +170,22 @@ def test_a_backup_that_comes_back_whole_is_proven(run):
     assert result["proof"]["proven"] and result["proof_path"] is None
 
 
+@pytest.mark.parametrize(
+    "details, words", [({"data_only": True}, "without the definitions"), ({"cluster": True, "databases": []}, "and no database")]
+)
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_what_brings_no_database_back_is_not_restored(run, monkeypatch, details, words, check_mode):
+    def read(stream, member, report):
+        usual(stream, member, report)
+        member.details.update(details)
+
+    usual = Words.read
+    monkeypatch.setattr(Words, "read", staticmethod(read))
+    result = run(check_mode=check_mode)
+    assert codes(result) == ["nothing_to_restore"] and not result["proven"] and not Engine.made
+    assert words in result["violations"][0]["message"]
+
+
 def test_a_damaged_file_is_not_restored(run):
     result = run(b"words\ndamaged\n")
     assert codes(result) == ["file_invalid"] and not result["proven"] and not Engine.made
