@@ -351,8 +351,12 @@ class _Reader(Reader):
             large_objects=self._large_objects,
             partitioned=sorted(name for _database, name in self._parents),
             without_data=sorted(without),
-            data_only=bool(member.tables) and not (self._created or self._parents or self._foreign or self._lists["extensions"]),
+            data_only=bool(member.tables) and not self._defines(),
         )
+
+    def _defines(self):
+        """Whether it makes anything that rows can be of."""
+        return bool(self._created or self._parents or self._foreign or self._lists["extensions"])
 
     def _leaves(self, key):
         for child in self._partitions.get(key, ()):

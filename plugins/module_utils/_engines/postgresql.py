@@ -69,7 +69,7 @@ _LOST = re.compile(
 )
 _DENIED = re.compile(
     r"permission denied|must be (a )?(superuser|owner|member|able)|[Oo]nly superuser|Only roles with|"
-    r"is not allowed|rbd: unsafe|transition data type cannot be internal"
+    r"is not allowed|rbd: unsafe|has no handler|transition data type cannot be internal"
 )
 # What psql tells before its error, and is none.
 _BESIDES = re.compile(r"psql:<stdin>:\d+: (?:WARNING|NOTICE): .*\n(?:(?:DETAIL|HINT|CONTEXT): .*\n)*")
