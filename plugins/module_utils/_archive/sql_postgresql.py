@@ -391,8 +391,8 @@ def read(stream, member, report):
     ``member.details``: ``cluster`` (by pg_dumpall), ``databases`` (created or connected to), ``roles``, ``schemas``,
     ``extensions``, ``tablespaces``, ``partitioned`` (tables that hold no rows themselves), ``without_data`` (tables
     that are created and get no rows: as asked for, or because something is missing), ``data_only`` (whether there are rows
-    and no definitions at all), ``large_objects``, ``statements`` (numbers) and ``commands`` (the client's commands in it). A table's count is None where the rows are not in the form
-    that pg_dump writes.
+    and no definitions at all), ``large_objects``, ``statements`` (numbers) and ``commands`` (the client's commands in it).
+    A table's count is None where the rows are not in the form that pg_dump writes.
     """
     _Reader(stream, member, report).run()
 
