@@ -132,9 +132,10 @@ options:
         description:
           - V(counts) compares the rows of each table, V(checksum) their content as well, and the definitions of tables, views,
             indexes and whatever else the engine has. Only the latter notices a dump that restores without an error to other bytes.
+          - V(definitions) compares definitions alone, for a dump that holds a schema and no rows.
         type: str
         default: counts
-        choices: [counts, checksum]
+        choices: [counts, checksum, definitions]
       tables:
         description: Only these tables. All when not set.
         type: list

@@ -102,7 +102,7 @@ def drill(specimen: Specimen, paths: list[Path], parents: tuple[Path, ...], engi
         compare = {name: option.get("default")
                    for name, option in operation.SPEC["argument_spec"]["compare"]["options"].items()}
         login = {name: value for name, value in specimen.live.items() if name != "database"}
-        params["compare"] = {**compare, "mode": "checksum", "database": specimen.live["database"], **logins_of(login)}
+        params["compare"] = {**compare, "mode": specimen.compare, "database": specimen.live["database"], **logins_of(login)}
     try:
         result = operation.run(params, warn=lambda _text: None)
     except BackupError as reason:

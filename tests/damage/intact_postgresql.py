@@ -250,7 +250,7 @@ def build(server: PostgreSQL, shelf: Shelf, newest: bool) -> None:
     if thorough:
         maker.dump("odd", "no-owner", "--no-owner", "--no-acl", suffix=".sql")
         maker.dump("odd", "many-inserts", "--column-inserts", "--rows-per-insert=100", suffix=".sql")
-        maker.dump("odd", "schema", "--schema-only", suffix=".sql", live=False)
+        maker.dump("odd", "schema", "--schema-only", suffix=".sql", compare="definitions")
         maker.as_tar(folder, "postgresql/odd/directory.tar.gz", (Gzip(),))
         maker.directory("empty", "directory")
         big = maker.dump("big", "plain", suffix=".sql")

@@ -672,6 +672,7 @@ def read_folder(folder: Path) -> Tree:
 
 
 def write_folder(folder: Path, tree: Tree) -> None:
+    folder.mkdir(parents=True, exist_ok=True)  # without files it is a folder, too
     for name, content in tree.items():
         path = folder / name
         if name.endswith("/"):

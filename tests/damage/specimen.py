@@ -45,6 +45,7 @@ class Specimen:
     # Restores the innermost content with the engine's own tools, and says whether a dump of that is one of the live data.
     judge: Callable[[bytes], bool] | None = None
     judge_folder: Callable[[Path], bool] | None = None  # the same of a folder
+    compare: str = "checksum"  # what of the live database it can be held to
     names_its_database: bool = False  # a dump that makes the database that it goes to
     # How deep the damage goes: every layer, or only the outermost, where the inner ones are those of another specimen.
     deep: bool = False

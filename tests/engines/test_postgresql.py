@@ -210,6 +210,12 @@ def test_the_same_content_in_another_order_and_another_content(source, live):
         ("ALTER TABLE kept FORCE ROW LEVEL SECURITY", "table", "public.kept"),
         ("REFRESH MATERIALIZED VIEW whole WITH NO DATA", "materialized view", "public.whole"),
         ("ALTER TABLE parts DETACH PARTITION part", "inheritance", "public.part"),
+        ("ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO pg_monitor", "grant", "new tables of postgres to pg_monitor"),
+        (
+            "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ALL ON SEQUENCES TO PUBLIC",
+            "grant",
+            "new sequences of postgres in public to PUBLIC",
+        ),
     ],
 )
 def test_what_is_no_row_is_told_apart(source, live, change, kind, name):
@@ -230,7 +236,9 @@ def test_what_is_no_row_is_told_apart(source, live, change, kind, name):
     finally:
         source.sql(
             "DROP TABLE kept CASCADE; DROP TABLE parts; DROP TABLE IF EXISTS part; DROP SEQUENCE numbers; DROP TYPE mood;"
-            "DROP FUNCTION note; SELECT lo_unlink(4711)",
+            "DROP FUNCTION note; SELECT lo_unlink(4711);"
+            "ALTER DEFAULT PRIVILEGES REVOKE SELECT ON TABLES FROM pg_monitor;"
+            "ALTER DEFAULT PRIVILEGES IN SCHEMA public REVOKE ALL ON SEQUENCES FROM PUBLIC",
             "emptydb",
         )
     changed = {key for key in set(before) | set(after) if before.get(key) != after.get(key)}

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: no promise of stability is made to others.
-"""Who may do what with tables, views and sequences: as a dump of PostgreSQL says it, and as the live server does.
+"""Who may do what with tables, views and sequences, those to come as well: as a dump of PostgreSQL says it, and as the
+live server does.
 
 Roles are the server's, and so a drill grants nothing. What the dump would grant is read from its statements and told in
 the words in which the live server is asked. What an owner has by itself is told by neither; MAINTAIN, which "ALL" holds
@@ -31,6 +32,12 @@ _GRANT = re.compile(
     r"(?P<option>\s+WITH\s+GRANT\s+OPTION)?(?:\s+GRANTED\s+BY\s+%s)?\s*;\s*$" % (_PRIVILEGES, NAME, NAME, NAMES, NAME),
     re.IGNORECASE,
 )
+_DEFAULT = re.compile(
+    r"ALTER\s+DEFAULT\s+PRIVILEGES\s+FOR\s+ROLE\s+(?P<owner>%s)\s+(?:IN\s+SCHEMA\s+(?P<schema>%s)\s+)?GRANT\s+(?P<privileges>%s)\s+ON"
+    r"\s+(?P<kind>TABLE|SEQUENCE)S\s+TO\s+(?P<roles>%s)(?P<option>\s+WITH\s+GRANT\s+OPTION)?\s*;\s*$"
+    % (NAME, NAME, _PRIVILEGES, NAMES),
+    re.IGNORECASE,
+)
 _OF_TABLES = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER")
 _OF_COLUMNS = ("SELECT", "INSERT", "UPDATE", "REFERENCES")
 _OF_SEQUENCES = ("SELECT", "UPDATE", "USAGE")
@@ -52,7 +59,15 @@ QUERY = """SELECT 'grant', s.nspname || '.' || c.relname || ' to ' || coalesce(r
     AND coalesce(r.rolname, '') !~ '^rbd_'
   GROUP BY s.nspname, c.relname, c.relkind, c.relowner, e.grantee, r.rolname
   HAVING e.grantee <> c.relowner OR string_agg(e.what, ', ' ORDER BY e.what COLLATE "C") <> CASE c.relkind
-    WHEN 'S' THEN 'SELECT, UPDATE, USAGE' ELSE 'DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE' END"""
+    WHEN 'S' THEN 'SELECT, UPDATE, USAGE' ELSE 'DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE' END
+UNION ALL SELECT 'grant', 'new ' || CASE d.defaclobjtype WHEN 'r' THEN 'tables' ELSE 'sequences' END || ' of ' || o.rolname
+    || coalesce(' in ' || s.nspname, '') || ' to ' || coalesce(r.rolname, 'PUBLIC'),
+    string_agg(x.privilege_type || CASE WHEN x.is_grantable THEN '*' ELSE '' END, ', ' ORDER BY
+      x.privilege_type || CASE WHEN x.is_grantable THEN '*' ELSE '' END COLLATE "C")
+  FROM pg_default_acl d JOIN pg_roles o ON o.oid = d.defaclrole LEFT JOIN pg_namespace s ON s.oid = d.defaclnamespace,
+  LATERAL aclexplode(d.defaclacl) x LEFT JOIN pg_roles r ON r.oid = x.grantee
+  WHERE d.defaclobjtype IN ('r', 'S') AND x.grantee <> d.defaclrole AND x.privilege_type <> 'MAINTAIN'
+  GROUP BY d.defaclobjtype, o.rolname, s.nspname, r.rolname"""
 
 
 class Grants:
@@ -66,15 +81,22 @@ class Grants:
 
     def note(self, statement, unquoted):
         """Remember what a statement grants. ``unquoted(name)`` is a name as it is."""
-        match = _GRANT.match(statement)
-        if match is None:
-            return
-        if match.group("schema") is None:
-            self._vague.add(self.database)
-            return
-        relation = "%s.%s" % (unquoted(match.group("schema")), unquoted(match.group("name")))
+        match, owner = _GRANT.match(statement), None
+        if match:
+            if match.group("schema") is None:
+                self._vague.add(self.database)
+                return
+            relation = "%s.%s" % (unquoted(match.group("schema")), unquoted(match.group("name")))
+        else:
+            match = _DEFAULT.match(statement)
+            if match is None:
+                return
+            owner, where = unquoted(match.group("owner")), match.group("schema")
+            relation = "new %ss of %s" % (match.group("kind").lower(), owner) + (" in %s" % unquoted(where) if where else "")
         for role in re.findall(NAME, match.group("roles")):
             role = "PUBLIC" if role.upper() == "PUBLIC" else unquoted(role)
+            if role == owner:
+                continue
             mine = self._found.setdefault((self.database, relation, role), {})
             for privilege in self._privileges(match, unquoted):
                 mine[privilege] = mine.get(privilege, False) or bool(match.group("option"))

@@ -218,6 +218,8 @@ class PostgreSQL(Engine):
     def _restore_archive(self, job):
         path = self._reachable(job)
         key = only_database(job.member)
+        # Owners stand in the table of contents, and are left out of what is restored.
+        self.filter.roles.update(job.member.details.get("owners") or ())
         program = os.path.join(self.scratch.programs(self.installation.bin_dir), "pg_restore")
         listing = self.scratch.run([program, "-l", "-C", path], timeout=self.timeout)
         first, middle, last, left_out = divide_contents(listing)

@@ -123,7 +123,6 @@ def compare(engine, restored, live, wanted, through_root=None):
     ``tolerance`` is how many rows a live table may have more, or fewer, than the restored one. A table that differs by
     no more than that, but differs, cannot have the same checksum, and is not asked for one.
     """
-    lives = live.counts()
     databases = {database for database, _name in restored}
     only = wanted["database"] if len(databases) > 1 else None
     if only is not None:
@@ -132,7 +131,30 @@ def compare(engine, restored, live, wanted, through_root=None):
             raise OptionError("compare", "database: the backup holds %s, not %s" % (", ".join(sorted(map(str, databases))), only))
         restored = {key: rows for key, rows in restored.items() if key[0] == only}
     several = len(databases) > 1 and only is None
-    for root, (_rows, partitions) in (through_root or {}).items():
+    found, sums, untold = [], [], []
+    if wanted["mode"] != "definitions":
+        found, sums, untold = _compare_rows(engine, restored, live, wanted, through_root or {}, several)
+    if wanted["mode"] != "counts" and not wanted["tables"] and hasattr(live, "definitions"):
+        # An engine whose versions all have the same words says nothing of dialects.
+        same_words = not hasattr(live, "dialect") or engine.dialect() == live.dialect()
+        left_out = _DATA if wanted["mode"] == "definitions" else ()
+        ours = {key: text for key, text in engine.definitions().items() if only is None or key[0] == only}
+        ours, theirs = (
+            {key: text for key, text in side.items() if key[1] not in left_out} for side in (ours, live.definitions())
+        )
+        found += _definitions(ours, theirs, several, same_words)
+        untold += ["all %ss" % kind for kind in _unread(ours, theirs)]
+        there = live.roles() if hasattr(live, "roles") else None
+        for role in sorted(engine.roles() - there if there is not None else ()):
+            message = "the dump gives something to %s, a role or account that the live server does not have" % role
+            found.append(violation("definition_mismatch", message, role, None))
+    return found, sums, untold
+
+
+def _compare_rows(engine, restored, live, wanted, through_root, several):
+    """(violations, checksums, what could not be compared, in words)"""
+    lives = live.counts()
+    for root, (_rows, partitions) in through_root.items():
         restored = at_roots(restored, {root: (None, partitions)})
         if root not in restored:
             continue
@@ -181,17 +203,6 @@ def compare(engine, restored, live, wanted, through_root=None):
             if (lives[database, name] or 0) > wanted["tolerance"]:
                 message = "%s is in the live database and was not restored" % Table(name, None, database).whole_name
                 found.append(violation("live_mismatch", message, None, lives[database, name]))
-        if wanted["mode"] == "checksum" and hasattr(live, "definitions"):
-            # An engine whose versions all have the same words says nothing of dialects.
-            same_words = not hasattr(live, "dialect") or engine.dialect() == live.dialect()
-            ours = {key: text for key, text in engine.definitions().items() if only is None or key[0] == only}
-            theirs = live.definitions()
-            found += _definitions(ours, theirs, several, same_words)
-            untold += ["all %ss" % kind for kind in _unread(ours, theirs)]
-            there = live.roles() if hasattr(live, "roles") else None
-            for role in sorted(engine.roles() - there if there is not None else ()):
-                message = "the dump gives something to %s, a role or account that the live server does not have" % role
-                found.append(violation("definition_mismatch", message, role, None))
     return found, sums, untold
 
 
@@ -208,6 +219,8 @@ _VALUES = ("sequence", "steps of sequence", "large object", "type", "comment", "
 # Kinds that not every backup holds: how a database is encoded says only a dump that makes it, what the server needs for
 # itself is in a copy of the whole server alone.
 _WHERE_BOTH_TELL = ("encoding", "system tables")
+# Kinds that are data, which a dump of a schema does not hold.
+_DATA = ("sequence", "large object")
 # Kinds that older servers do not know.
 _NOT_EVERYWHERE = ("not null",)
 

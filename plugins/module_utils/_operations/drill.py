@@ -74,7 +74,7 @@ SPEC = {
             "options": dict(
                 LOGIN_OPTIONS,
                 database={"type": "str"},
-                mode={"type": "str", "default": "counts", "choices": ["counts", "checksum"]},
+                mode={"type": "str", "default": "counts", "choices": ["counts", "checksum", "definitions"]},
                 tables={"type": "list", "elements": "str"},
                 tolerance={"type": "int", "default": 0},
             ),
@@ -164,6 +164,8 @@ def _check(params):
         raise OptionError("max_restore_seconds", "must not be negative")
     if params["compare"] and params["compare"]["tolerance"] < 0:
         raise OptionError("compare.tolerance", "must not be negative")
+    if params["compare"] and params["compare"]["mode"] == "definitions" and params["compare"]["tables"]:
+        raise OptionError("compare.tables", "says whose rows are compared, and compare.mode=definitions compares none")
     params["min_rows"] = whole_numbers(params["min_rows"], "min_rows")
     _assertions.check_queries(params["queries"])
 

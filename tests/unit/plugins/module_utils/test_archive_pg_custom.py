@@ -118,7 +118,8 @@ def test_a_real_dump(content, version, server, compression):
     assert details.pop("created_at").startswith("2026-11-26 13:09:")
     assert details.pop("compression", None) == compression
     assert details.pop("entries") >= 10
-    assert details == {"archive_version": version, "partitioned": [], "without_data": [], "data_only": False, "large_objects": 1}
+    assert details == {"archive_version": version, "partitioned": [], "without_data": [], "data_only": False,
+                       "owners": ["postgres"], "large_objects": 1}
 
 
 @pytest.mark.parametrize("content", [CUSTOM_15, UNCOMPRESSED_18])
@@ -299,6 +300,11 @@ def test_places_of_data():
     right = wrong.replace(struct.pack("<Q", where + 1), struct.pack("<Q", where))
     assert not codes(archive([ENCODING, TABLE, right], rows(3, ROWS)))
     assert codes(archive([ENCODING, TABLE, wrong], rows(3, ROWS))) == ["bad_structure"]
+
+
+@pytest.mark.parametrize("kind, code", [("TABLF", ["bad_structure"]), ("\xd4ABLE", ["bad_structure"]), ("PROPERTY GRAPH", [])])
+def test_kinds_that_pg_dump_does_not_know(kind, code):
+    assert codes(archive([ENCODING, TABLE, entry(3, kind, "b", "CREATE TABLE public.b (i int);\n")], b"")) == code
 
 
 def test_rows_of_another_table():

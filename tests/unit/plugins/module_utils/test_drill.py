@@ -344,6 +344,17 @@ def test_what_is_no_row_is_compared_too(run, monkeypatch, defined, words, held):
     assert run(compare=live(mode="checksum", tables=["customers"]))["proven"]
 
 
+def test_of_a_schema_the_definitions_are_compared(run, monkeypatch):
+    monkeypatch.setattr(Engine, "lives", {(None, "public.customers"): 10**6})
+    monkeypatch.setattr(Engine, "defined", {VIEW: "SELECT 1", IDS: "900"})
+    assert run(compare=live(mode="definitions"))["proven"]
+    assert codes(run(compare=live(mode="checksum"))) != []
+    monkeypatch.setattr(Engine, "defined", {VIEW: "SELECT 2", IDS: "900"})
+    assert codes(run(compare=live(mode="definitions"))) == ["definition_mismatch"]
+    with pytest.raises(OptionError, match="compare.tables"):
+        run(compare=live(mode="definitions", tables=["customers"]))
+
+
 @pytest.mark.parametrize("defined", [{VIEW: "SELECT 1", IDS: None}, {VIEW: "SELECT 1", ("shop", "sequence", None): None}])
 def test_what_the_live_login_is_not_shown_stands_in_the_notes(run, monkeypatch, defined):
     monkeypatch.setattr(Engine, "lives", SAME)

@@ -252,6 +252,15 @@ def granted(*statements, databases=(None,)):
                 "public.t to b": "INSERT(c), REFERENCES(c), SELECT(c), UPDATE(c)",
             },
         ),
+        # Of tables to come. What an owner has is not told.
+        (
+            [
+                "ALTER DEFAULT PRIVILEGES FOR ROLE app GRANT SELECT ON TABLES TO r WITH GRANT OPTION;",
+                'ALTER DEFAULT PRIVILEGES FOR ROLE "b b" IN SCHEMA "S s" GRANT ALL ON SEQUENCES TO r,"b b";',
+                "ALTER DEFAULT PRIVILEGES FOR ROLE app GRANT ALL ON FUNCTIONS TO r;",
+            ],
+            {"new tables of app to r": "SELECT*", "new sequences of b b in S s to r": "SELECT, UPDATE, USAGE"},
+        ),
         # Made without, or of one who says not in which schema.
         (["GRANT USAGE ON SCHEMA app TO app;", "REVOKE ALL ON TABLE public.t FROM app;"], {None: None}),
         (["GRANT SELECT ON TABLE public.t TO app;", "GRANT SELECT ON TABLE t TO app;"], {None: None, "public.t to app": "SELECT"}),
