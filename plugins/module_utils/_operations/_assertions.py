@@ -137,11 +137,10 @@ def compare(engine, restored, live, wanted, through_root=None):
     if wanted["mode"] != "counts" and not wanted["tables"] and hasattr(live, "definitions"):
         # An engine whose versions all have the same words says nothing of dialects.
         same_words = not hasattr(live, "dialect") or engine.dialect() == live.dialect()
-        left_out = _DATA if wanted["mode"] == "definitions" else ()
         ours = {key: text for key, text in engine.definitions().items() if only is None or key[0] == only}
-        ours, theirs = (
-            {key: text for key, text in side.items() if key[1] not in left_out} for side in (ours, live.definitions())
-        )
+        theirs = live.definitions()
+        if wanted["mode"] == "definitions":
+            ours, theirs = _of_schema(ours), _of_schema(theirs)
         found += _definitions(ours, theirs, several, same_words)
         untold += ["all %ss" % kind for kind in _unread(ours, theirs)]
         there = live.roles() if hasattr(live, "roles") else None
@@ -221,6 +220,7 @@ _VALUES = ("sequence", "steps of sequence", "large object", "type", "comment", "
 _WHERE_BOTH_TELL = ("encoding", "system tables")
 # Kinds that are data, which a dump of a schema does not hold.
 _DATA = ("sequence", "large object")
+_EMPTY = "; EMPTY"  # of a materialized view that was not filled
 # Kinds that older servers do not know.
 _NOT_EVERYWHERE = ("not null",)
 
@@ -248,6 +248,17 @@ def _definitions(ours, theirs, several, same_words):
             message = "the %s is another one than in the live database: %s" % (what, _difference(ours[key], theirs[key]))
             found.append(violation("definition_mismatch", message, ours[key], theirs[key]))
     return found
+
+
+def _of_schema(found):
+    """Definitions without what is data."""
+    kept = {}
+    for key, text in found.items():
+        _database, kind, name = key
+        if kind in _DATA or (kind == "comment" and (name or "").startswith("large object ")):
+            continue
+        kept[key] = text[: -len(_EMPTY)] if kind == "materialized view" and text and text.endswith(_EMPTY) else text
+    return kept
 
 
 def _unread(ours, theirs):

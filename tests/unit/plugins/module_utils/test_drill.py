@@ -349,7 +349,13 @@ def test_of_a_schema_the_definitions_are_compared(run, monkeypatch):
     monkeypatch.setattr(Engine, "defined", {VIEW: "SELECT 1", IDS: "900"})
     assert run(compare=live(mode="definitions"))["proven"]
     assert codes(run(compare=live(mode="checksum"))) != []
-    monkeypatch.setattr(Engine, "defined", {VIEW: "SELECT 2", IDS: "900"})
+    # What is data as well: a comment on an object that is not there, a view that nobody has filled.
+    stored = ("shop", "materialized view", "sums")
+    monkeypatch.setattr(Engine, "definitions", lambda self: {VIEW: "SELECT 1", stored: "SELECT 3; EMPTY"})
+    there = {VIEW: "SELECT 1", stored: "SELECT 3", ("shop", "comment", "large object 7"): "a"}
+    monkeypatch.setattr(Engine, "defined", there)
+    assert run(compare=live(mode="definitions"))["proven"]
+    monkeypatch.setattr(Engine, "defined", {**there, VIEW: "SELECT 2"})
     assert codes(run(compare=live(mode="definitions"))) == ["definition_mismatch"]
     with pytest.raises(OptionError, match="compare.tables"):
         run(compare=live(mode="definitions", tables=["customers"]))
