@@ -220,7 +220,7 @@ _VALUES = ("sequence", "steps of sequence", "large object", "type", "comment", "
 _WHERE_BOTH_TELL = ("encoding", "system tables")
 # Kinds that are data, which a dump of a schema does not hold.
 _DATA = ("sequence", "large object")
-_EMPTY = "; EMPTY"  # of a materialized view that was not filled
+_EMPTY = " EMPTY"  # of a materialized view that was not filled
 # Kinds that older servers do not know.
 _NOT_EVERYWHERE = ("not null",)
 

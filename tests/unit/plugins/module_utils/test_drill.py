@@ -352,7 +352,7 @@ def test_of_a_schema_the_definitions_are_compared(run, monkeypatch):
     # What is data as well: a comment on an object that is not there, a view that nobody has filled.
     stored = ("shop", "materialized view", "sums")
     monkeypatch.setattr(Engine, "definitions", lambda self: {VIEW: "SELECT 1", stored: "SELECT 3; EMPTY"})
-    there = {VIEW: "SELECT 1", stored: "SELECT 3", ("shop", "comment", "large object 7"): "a"}
+    there = {VIEW: "SELECT 1", stored: "SELECT 3;", ("shop", "comment", "large object 7"): "a"}
     monkeypatch.setattr(Engine, "defined", there)
     assert run(compare=live(mode="definitions"))["proven"]
     monkeypatch.setattr(Engine, "defined", {**there, VIEW: "SELECT 2"})
