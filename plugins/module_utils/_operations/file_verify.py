@@ -80,7 +80,7 @@ def unchanged(paths):
     before = _state_of(paths)
     yield
     for path, now in _state_of(paths).items():
-        if now is None or now != before[path]:
+        if now != before[path]:
             raise BackupError(
                 "path: %s changed while it was read: something writes, replaces or removes it. Try again when it is complete"
                 % path,
