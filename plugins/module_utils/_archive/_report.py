@@ -69,11 +69,12 @@ class Member:
     def gather(self, root, partitions, database=None):
         """The rows of these partitions were loaded through that table. Those that are counted for itself are kept."""
         leaves = [(database, name) for name in partitions]
-        counts = [self.tables.pop((database, root), 0)] + [self.tables.get(leaf) or 0 for leaf in leaves]
+        counts = [self.tables.pop((database, root), 0)] + [self.tables.get(leaf, 0) for leaf in leaves]
+        rows = None if None in counts else sum(counts)
         self.tables.update(dict.fromkeys(leaves))
         if leaves:
-            self.through_root[database, root] = (sum(counts), leaves)
-        self.details.setdefault("rows_through_root", {})[root] = sum(counts)
+            self.through_root[database, root] = (rows, leaves)
+        self.details.setdefault("rows_through_root", {})[root] = rows
 
     def to_result(self):
         result = {

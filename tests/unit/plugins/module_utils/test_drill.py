@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from ansible_collections.restorable.backups.plugins.module_utils._archive import _formats
+from ansible_collections.restorable.backups.plugins.module_utils._archive import _formats, _report
 from ansible_collections.restorable.backups.plugins.module_utils._engines import EngineError
 from ansible_collections.restorable.backups.plugins.module_utils._errors import BackupError, OptionError
 from ansible_collections.restorable.backups.plugins.module_utils._operations import _assertions, drill
@@ -393,6 +393,16 @@ def test_rows_that_find_another_partition_are_those_of_their_table(run, monkeypa
     assert result["violations"][0]["message"] == "public.p has 9 rows after the restore, the file holds 10"
     monkeypatch.setattr(Engine, "counts", lambda self: {})
     assert codes(run()) == ["table_missing"]
+
+
+def test_partitions_of_which_one_is_not_counted():
+    member = _report.Member("dump")
+    member.table("public.a", 3)
+    member.table("public.b", None)
+    member.gather("public.p", ["public.a", "public.b"])
+    assert member.details["rows_through_root"] == {"public.p": None}
+    there = {(None, "public.a"): 1, (None, "public.b"): 1}
+    assert _assertions.counts(member, there) == [] and _assertions.at_roots(there, member.through_root) == {(None, "public.p"): 2}
 
 
 def test_what_both_sides_tell_is_compared(run, monkeypatch):
