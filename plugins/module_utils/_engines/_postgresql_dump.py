@@ -72,6 +72,12 @@ _OF = re.compile(
     r"|(?P<type>TYPE|DOMAIN)|(?P<namespace>SCHEMA))\s+(?P<name>%s(?:\.%s)?)\s+(?:OWNER\s+TO|TO|FROM)\s" % (_NAME, _NAME),
     re.IGNORECASE | re.DOTALL,
 )
+# A name that is none: the server has to say so.
+_OWNER_OF = re.compile(
+    r"ALTER\s+(?:(?P<relation>TABLE|VIEW|MATERIALIZED\s+VIEW|SEQUENCE|FOREIGN\s+TABLE)|(?P<type>TYPE|DOMAIN)|(?P<namespace>SCHEMA))"
+    r"\s+(?:IF\s+EXISTS\s+)?(?:ONLY\s+)?(?P<name>\S.*?)\s+OWNER\s+TO\s",
+    re.IGNORECASE | re.DOTALL,
+)
 _REGISTERED = {"relation": "regclass", "type": "regtype", "namespace": "regnamespace"}
 # No such question knows the names of arguments. What the dump has made is the restoring role's own already.
 _ROUTINE = re.compile(
@@ -215,7 +221,7 @@ class Filter:
         match = _ROUTINE.match(statement)
         if match:
             return match.group(1) + " CURRENT_USER;\n"
-        match = _OF.match(statement) if named else None
+        match = (_OF.match(statement) or _OWNER_OF.match(statement)) if named else None
         if match is None or "\\" in match.group("name"):
             return None
         kind = next(word for kind, word in _REGISTERED.items() if match.group(kind))

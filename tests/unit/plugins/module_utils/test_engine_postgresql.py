@@ -76,6 +76,9 @@ def test_what_belongs_to_the_server_is_left_out_and_counted(statement, label):
         ),
         ("REVOKE ALL ON SCHEMA public FROM PUBLIC;", "SELECT 'public'::pg_catalog.regnamespace;\n", set()),
         ("ALTER TABLE public.t OWNER TO app;", "SELECT 'public.t'::pg_catalog.regclass;\n", {"app"}),
+        ("ALTER TABLE ONLY public.t OWNER TO app;", "SELECT 'public.t'::pg_catalog.regclass;\n", {"app"}),
+        # What is no name has to fail.
+        ("ALTER TABLE pub,ic.t OWNER TO app;", "SELECT 'pub,ic.t'::pg_catalog.regclass;\n", {"app"}),
         ("ALTER TYPE public.t OWNER TO gr\xc3\xbcn;", "SELECT 'public.t'::pg_catalog.regtype;\n", {"grün"}),
         (
             'ALTER FUNCTION public.f(a integer, b text) OWNER TO "app user";',
