@@ -67,7 +67,7 @@ class Member:
         self.tables[key] = (self.tables.get(key) or 0) + rows
 
     def gather(self, root, partitions, database=None):
-        """The rows of these partitions were loaded through that table. Those that are counted for itself are kept."""
+        """The rows of these partitions were loaded through that table: from now on they are counted for it alone."""
         leaves = [(database, name) for name in partitions]
         counts = [self.tables.pop((database, root), 0)] + [self.tables.get(leaf, 0) for leaf in leaves]
         rows = None if None in counts else sum(counts)

@@ -127,9 +127,9 @@ class Contents:
         self.entries, self.compression, self.version, self.layout = {}, _NONE, (0, 0), 0
         self.integer_size = self._offset_size = 4
         self._standard_strings, self._codec = True, "utf-8"
+        self._owners = set()
         # How many large objects have come, and how many are announced; the sums of their numbers tell them apart well
         # enough, and there may be millions.
-        self._owners = set()
         self.large_objects = self._announced = self._announced_sum = self._sum = 0
 
     # -- primitives

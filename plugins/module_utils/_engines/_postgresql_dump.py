@@ -67,15 +67,16 @@ _LEFT_OUT = [
 ]
 
 # Owners and grants, as pg_dump writes them: what they are of, and the roles.
+_WHAT = (
+    r"\s+(?:(?P<relation>TABLE|VIEW|MATERIALIZED\s+VIEW|SEQUENCE|FOREIGN\s+TABLE)|(?P<type>TYPE|DOMAIN)|(?P<namespace>SCHEMA))\s+"
+)
 _OF = re.compile(
-    r"(?:ALTER|(?:GRANT|REVOKE)\s[^;']*?\sON)\s+(?:(?P<relation>TABLE|VIEW|MATERIALIZED\s+VIEW|SEQUENCE|FOREIGN\s+TABLE)"
-    r"|(?P<type>TYPE|DOMAIN)|(?P<namespace>SCHEMA))\s+(?P<name>%s(?:\.%s)?)\s+(?:OWNER\s+TO|TO|FROM)\s" % (_NAME, _NAME),
+    r"(?:ALTER|(?:GRANT|REVOKE)\s[^;']*?\sON)%s(?P<name>%s(?:\.%s)?)\s+(?:OWNER\s+TO|TO|FROM)\s" % (_WHAT, _NAME, _NAME),
     re.IGNORECASE | re.DOTALL,
 )
 # A name that is none: the server has to say so.
 _OWNER_OF = re.compile(
-    r"ALTER\s+(?:(?P<relation>TABLE|VIEW|MATERIALIZED\s+VIEW|SEQUENCE|FOREIGN\s+TABLE)|(?P<type>TYPE|DOMAIN)|(?P<namespace>SCHEMA))"
-    r"\s+(?:IF\s+EXISTS\s+)?(?:ONLY\s+)?(?P<name>\S.*?)\s+OWNER\s+TO\s",
+    r"ALTER%s(?:IF\s+EXISTS\s+)?(?:ONLY\s+)?(?P<name>\S.*?)\s+OWNER\s+TO\s" % _WHAT,
     re.IGNORECASE | re.DOTALL,
 )
 _REGISTERED = {"relation": "regclass", "type": "regtype", "namespace": "regnamespace"}

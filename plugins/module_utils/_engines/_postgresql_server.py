@@ -104,7 +104,7 @@ DO $body$ DECLARE r record; BEGIN
   END LOOP;
 END $body$;
 """
-# What it does not give.
+# Large objects are not among what pg_read_all_data gives.
 _LARGE_OBJECT_GRANTS = """
 DO $body$ DECLARE r record; BEGIN
   FOR r IN SELECT oid FROM pg_catalog.pg_largeobject_metadata LOOP

@@ -162,13 +162,19 @@ def _compare_rows(engine, restored, live, wanted, through_root, several):
         if there:
             lives = at_roots(lives, {(there[0][0], root[1]): (None, there)})
     found, sums, untold = [], [], []
+
+    def is_called(key, wanted_name):
+        # Who names a partition gets the table that its rows were loaded through.
+        keys = [key] + through_root.get(key, (None, []))[1]
+        return any(Table(name, None, database).is_called(wanted_name) for database, name in keys)
+
     tables = [
-        (database, name)
-        for database, name in sorted(restored, key=lambda key: (key[0] or "", key[1]))
-        if not wanted["tables"] or any(Table(name, None, database).is_called(one) for one in wanted["tables"])
+        key
+        for key in sorted(restored, key=lambda key: (key[0] or "", key[1]))
+        if not wanted["tables"] or any(is_called(key, one) for one in wanted["tables"])
     ]
     for name in wanted["tables"] or ():
-        if not any(Table(table, None, database).is_called(name) for database, table in tables):
+        if not any(is_called(key, name) for key in tables):
             found.append(violation("missing_table", "compare: %s was not restored" % name, None, name))
     pairs = {}
     for database, name in tables:

@@ -99,7 +99,7 @@ def run(params, check_mode=False, warn=print, clock=time):
         _proof.check(params["proof_dir"], params["source"])
     drill = _Drill(params, warn, clock)
     # A proof speaks of the bytes that were restored.
-    with unchanged(params["path"] + params["parents"]):
+    with unchanged(params["path"]), unchanged(params["parents"], "parents"):
         result, examination = _drilled(params, check_mode, drill, started, clock)
     if not check_mode:
         return _conclude(result, params, examination, drill, started, clock)

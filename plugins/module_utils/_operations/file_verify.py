@@ -74,7 +74,7 @@ def examine(params):
 
 
 @contextmanager
-def unchanged(paths):
+def unchanged(paths, option="path"):
     """Raises BackupError at the end where the files are not those any more that they were at the beginning: what was found
     out is said of bytes that are not there."""
     before = _state_of(paths)
@@ -82,8 +82,8 @@ def unchanged(paths):
     for path, now in _state_of(paths).items():
         if now != before[path]:
             raise BackupError(
-                "path: %s changed while it was read: something writes, replaces or removes it. Try again when it is complete"
-                % path,
+                "%s: %s changed while it was read: something writes, replaces or removes it. Try again when it is complete"
+                % (option, path),
                 code="changed",
             )
 

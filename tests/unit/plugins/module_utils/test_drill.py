@@ -391,6 +391,7 @@ def test_rows_that_find_another_partition_are_those_of_their_table(run, monkeypa
         assert codes(result) == found
         assert [one["name"] for one in result["restored"][0]["checksums"]] == (["public.p"] if not found else [])
     assert result["violations"][0]["message"] == "public.p has 9 rows after the restore, the file holds 10"
+    assert codes(run(compare=live(tables=["order"]))) == ["count_mismatch", "live_mismatch"]
     monkeypatch.setattr(Engine, "counts", lambda self: {})
     assert codes(run()) == ["table_missing"]
 
