@@ -130,7 +130,6 @@ class MysqlEngine(Engine):
             folder = self.scratch.folder("data")
             self._initialise(folder)
             self._start_server(folder, ["--innodb-log-file-size=64M"])
-            self._make_scratch_database()
 
     def _initialise(self, folder):
         programs = self._programs
@@ -322,9 +321,21 @@ class MysqlEngine(Engine):
         else:
             self._restore_dump(job)
 
-    def _make_scratch_database(self):
-        self._scratch_database = new_database_name()
-        self._enter(self._scratch_database, True)
+    def _make_scratch_database(self, member):
+        """For statements that name no database. Those of a dump may name the one that they are from all the same, as the
+        default of a column that takes a number from a sequence does."""
+        name = member.database
+        if not name or member.details.get("databases") or name.lower() in dump_filter.SYSTEM_DATABASES:
+            name = None
+        self._scratch_database = name or new_database_name()
+        try:
+            self._enter(self._scratch_database, True)
+        except EngineError:
+            if name is None:
+                raise
+            # Whatever the dump says, the server takes no such name.
+            self._scratch_database = new_database_name()
+            self._enter(self._scratch_database, True)
         self._names = {self._scratch_database: None}
 
     def _enter(self, database, make):
@@ -347,6 +358,8 @@ class MysqlEngine(Engine):
         if self.login and len(named) > 1:
             raise dump_filter.several_databases(named)
         target = self._scratch_database if self.login else None
+        if not self.login:
+            self._make_scratch_database(job.member)
         with closing(job.open()) as stream:
             sent = dump_filter.Filter(sql_mysql.statements(stream), sql_mysql.command, self._enter, target)
             watch = (
