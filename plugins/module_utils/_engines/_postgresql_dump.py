@@ -49,6 +49,8 @@ _LEFT_OUT = [
         ("tablespaces", r"((CREATE|ALTER|DROP)|COMMENT\s+ON)\s+TABLESPACE\b"),
         ("tablespaces", r"SET\s+default_tablespace\s*(=|TO)(?!\s*''\s*;)"),
         ("databases", r"((CREATE|ALTER|DROP)|COMMENT\s+ON)\s+DATABASE\b"),
+        # Before it drops a template.
+        ("databases", r"UPDATE\s+pg_catalog\.pg_database\s+SET\s+datistemplate\s*=\s*false\s+WHERE\s+datname\s*=\s*'[^'\\]*'\s*;\s*$"),
         ("comments on extensions", r"COMMENT\s+ON\s+EXTENSION\b"),
         ("changes of extensions", r"(ALTER|DROP)\s+EXTENSION\b"),
         ("publications", r"((CREATE|ALTER|DROP)|COMMENT\s+ON)\s+PUBLICATION\b"),

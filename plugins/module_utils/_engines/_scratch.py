@@ -47,6 +47,7 @@ SOCKET_ROOM = 32
 
 _NAME = re.compile(r"^rbd-[a-z0-9_]{8}$")
 _STDERR_LINES = 20
+_TELLS_ERROR = re.compile(rb"\S+: (?:error|fatal): |(?:\S+: )?(?:ERROR|FATAL|PANIC)\b")
 _LINE_BYTES = 8192
 _CAPTURE_BYTES = 256 * 1024 * 1024
 # A folder that was made but never marked: its maker was killed in between. Empty, so nothing can be lost.
@@ -464,16 +465,20 @@ class _Before:
 
 
 class _LastLines:
-    """The last lines of a pipe, read to its end by a thread."""
+    """The last lines of a pipe, read to its end by a thread, and the last line before them that tells of an error: a
+    program may print the whole statement behind it."""
 
     def __init__(self, stream):
         self._stream = stream
+        self._error = b""
         self._lines = deque(maxlen=_STDERR_LINES)
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 
     def _read(self):
         for line in iter(lambda: self._stream.readline(_LINE_BYTES), b""):
+            if len(self._lines) == _STDERR_LINES and _TELLS_ERROR.match(self._lines[0]):
+                self._error = self._lines[0]
             self._lines.append(line)
 
     def finish(self):
@@ -481,7 +486,8 @@ class _LastLines:
         self._stream.close()
 
     def text(self):
-        return b"".join(self._lines).decode("utf-8", "replace").strip()
+        before = self._error + b"...\n" if self._error else b""
+        return (before + b"".join(self._lines)).decode("utf-8", "replace").strip()
 
 
 class _Capture:

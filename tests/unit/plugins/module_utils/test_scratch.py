@@ -194,6 +194,13 @@ def test_an_exit_code_is_an_error_with_the_last_lines(scratch):
     assert "line 79" not in caught.value.message
 
 
+def test_an_error_with_a_long_statement_behind_it_is_told(scratch):
+    script = "echo p: warning: a >&2; echo p: error: ERROR: no type >&2; i=0; while [ $i -lt 100 ]; do echo line $i >&2; i=$((i+1)); done; exit 1"
+    with pytest.raises(EngineError) as caught:
+        scratch.run([SH, "-c", script])
+    assert "with code 1: p: error: ERROR: no type\n...\nline 80\n" in caught.value.message
+
+
 def test_a_signal_is_an_error(scratch):
     with pytest.raises(EngineError, match="sh was ended by SIGSEGV"):
         scratch.run([SH, "-c", "kill -SEGV $$"])
