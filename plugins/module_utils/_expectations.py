@@ -31,12 +31,14 @@ CODES = (
 class Table:
     """One table, collection or keyspace. ``rows`` is None where the format of the backup does not tell.
 
-    ``database`` is None where the backup does not name it. PostgreSQL's names are ``schema.table``.
+    ``database`` is None where the backup does not name it. PostgreSQL's names are ``schema.table``. ``partitioned``: its
+    rows are those of its partitions, which stand beside it.
     """
 
     name: str
     rows: Optional[int] = None
     database: Optional[str] = None
+    partitioned: bool = False
 
     @property
     def whole_name(self):
@@ -70,13 +72,28 @@ class Expectations:
 
 def tables_of(contents):
     """The tables in the results of members, as Table; those that several members hold are added up."""
-    found = {}
+    found, partitions = {}, {}
     for member in contents:
+        databases = {table.get("database") for table in member.get("tables") or ()}
+        for root, names in ((member.get("details") or {}).get("partitions") or {}).items():
+            for database in databases:
+                partitions[database, root] = [(database, name) for name in names]
         for table in member.get("tables") or ():
             key = (table.get("database"), table["name"])
             rows, before = table.get("rows"), found.get(key, 0)
             found[key] = None if rows is None or before is None else before + rows
-    return [Table(name, rows, database) for (database, name), rows in found.items()]
+    return [Table(name, rows, database) for (database, name), rows in found.items()] + sums(found, partitions)
+
+
+def sums(rows, partitions):
+    """Tables that hold no rows but those of their partitions, as Table. Both arguments by (database, name): the rows of
+    each table, None where they are not told, and the partitions of each that has some."""
+    found = []
+    for (database, name), keys in partitions.items():
+        there = [rows[key] for key in keys if key in rows]
+        if there and (database, name) not in rows:
+            found.append(Table(name, None if None in there else sum(there), database, partitioned=True))
+    return found
 
 
 def judge(tables, wanted, engines=None, databases=None):
@@ -102,7 +119,7 @@ def judge(tables, wanted, engines=None, databases=None):
             problem("missing_table", "There is no table %s" % name, None, name)
     if wanted.exact:
         for table in tables:
-            if not any(table.is_called(name) for name in wanted.tables):
+            if not table.partitioned and not any(table.is_called(name) for name in wanted.tables):
                 problem("extra_table", "There is a table %s that is not expected" % table.whole_name, table.whole_name)
     for name, least in sorted((wanted.min_rows or {}).items()):
         _judge_rows(tables, name, least, problem)
@@ -130,6 +147,9 @@ def _judge_rows(tables, name, least, problem):
 def _compare(tables, baseline, max_drop, problem):
     now = {(table.database, table.name): table.rows for table in tables}
     for table in baseline:
+        if table.partitioned:
+            # Each of its partitions is compared.
+            continue
         key = (table.database, table.name)
         if key not in now:
             message = "The table %s of the earlier backup is gone" % table.whole_name

@@ -137,13 +137,14 @@ options:
         default: counts
         choices: [counts, checksum, definitions]
       tables:
-        description: Only these tables. All when not set.
+        description: Only these tables, by their names without quotes. A partitioned table stands for its partitions. All when not set.
         type: list
         elements: str
       tolerance:
         description:
           - How many rows a live table may have more or fewer, because it was written to since.
-          - A table that differs by no more than that, but differs, is not asked for its checksum.
+          - A table that differs by no more than that, but differs, is not asked for its checksum. A sequence of PostgreSQL
+            may be ahead by as many numbers as such rows can have taken.
         type: int
         default: 0
       database:

@@ -143,9 +143,10 @@ def test_a_dump_that_makes_its_database(source, live, tmp_path):
         assert engine.query("SELECT count(*) FROM ONLY app.users", "rich") == [["1000"]]
 
 
-def test_a_dump_of_a_whole_server(source, live, tmp_path):
+@pytest.mark.parametrize("words", [(), ("--clean",), ("--clean", "--if-exists")], ids=" ".join)
+def test_a_dump_of_a_whole_server(source, live, tmp_path, words):
     path = tmp_path / "all.sql"
-    path.write_bytes(source.client("pg_dumpall"))
+    path.write_bytes(source.client("pg_dumpall", *words))
     job = read_job(path)
     with drill(member=job.member) as engine:
         engine.restore(job)
@@ -314,7 +315,7 @@ def test_rows_that_find_another_partition_when_they_are_restored(source, place, 
     try:
         source.sql(ROUTED, "routed")
         source.dump(path, "routed", *words)
-        result = drilled(path, source, "routed")
+        result = drilled(path, source, "routed", tables=["p", "public.p1"], min_rows={"p": 90})
         assert result["proven"], result["violations"]
         assert [one["checksum"].partition(":")[0] for one in result["restored"][0]["checksums"]] == ["90"]
         if words not in ((), ("-Fc",)):
@@ -329,13 +330,58 @@ def test_rows_that_find_another_partition_when_they_are_restored(source, place, 
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def drilled(path, source, database, **params):
+def test_rows_and_numbers_that_came_after_the_dump_are_allowed_for(source, place):
+    source.sql("CREATE DATABASE lively;")
+    path = place / "lively.dump"
+    try:
+        source.sql("CREATE TABLE t (i int GENERATED ALWAYS AS IDENTITY (INCREMENT BY -5 CACHE 3), b int); INSERT INTO t (b) VALUES (1);", "lively")
+        source.dump(path, "lively", "-Fc")
+        source.sql("INSERT INTO t (b) VALUES (2), (3);", "lively")
+        for tolerance, codes in ((2, []), (1, ["live_mismatch"]), (0, ["live_mismatch", "definition_mismatch"])):
+            result = drilled(path, source, "lively", compare={"tolerance": tolerance})
+            assert [one["code"] for one in result["violations"]] == codes
+    finally:
+        source.sql("DROP DATABASE lively;")
+        path.unlink()
+
+
+@pytest.mark.parametrize("encoding, text", [("UTF8", "E'\\u00e4\\u00f6\\u00fc'"), ("SQL_ASCII", "E'\\xe4\\xf6\\xfc'")])
+def test_text_of_which_the_dump_does_not_say_the_encoding(source, place, encoding, text):
+    source.sql(f"CREATE DATABASE nameless TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C';")
+    path = place / "nameless.sql"
+    try:
+        source.sql(f"CREATE TABLE t (a varchar(3)); INSERT INTO t VALUES ({text});", "nameless")
+        source.dump(path, "nameless", "-E", "SQL_ASCII")
+        result = drilled(path, source, "nameless")
+        assert result["proven"], result["violations"]
+    finally:
+        source.sql("DROP DATABASE nameless;")
+        path.unlink()
+
+
+def test_an_error_is_told_though_a_long_statement_follows_it(source, place):
+    source.sql("CREATE DATABASE wide;")
+    path = place / "wide.dump"
+    try:
+        columns = ", ".join("c%d mood" % number for number in range(40))
+        source.sql("CREATE TYPE mood AS ENUM ('sad'); CREATE TABLE t (%s);" % columns, "wide")
+        source.dump(path, "wide", "-Fc", "-t", "t")
+        (violation,) = drilled(path, source, "wide")["violations"]
+        assert violation["code"] == "restore_failed" and "needs what it does not hold" in violation["message"]
+        assert 'ERROR:  type "public.mood" does not exist' in violation["message"]
+    finally:
+        source.sql("DROP DATABASE wide;")
+        path.unlink()
+
+
+def drilled(path, source, database, compare=None, **params):
     """What backup_drill says of a file, beside the live database."""
     spec = drill_operation.SPEC["argument_spec"]
     given = {name: about.get("default") for name, about in spec.items()}
-    compare = {name: about.get("default") for name, about in spec["compare"]["options"].items()}
+    defaults = {name: about.get("default") for name, about in spec["compare"]["options"].items()}
     place = {"login_unix_socket": source.place["unix_socket"], "login_user": source.place["user"], "database": database}
-    given.update(path=[str(path)], fail_on_violation=False, compare={**compare, **place, "mode": "checksum"}, **params)
+    compare = {**defaults, **place, "mode": "checksum", **(compare or {})}
+    given.update(path=[str(path)], fail_on_violation=False, compare=compare, **params)
     return drill_operation.run(given)
 
 

@@ -230,12 +230,12 @@ class _Reading:
             member.collection = key
 
     def _read_unknown(self, leaf, head):
-        page = look_alike(head)
+        page, other = look_alike(head), stranger(head)
         self._drain(leaf.stream, leaf.stored_name)
-        if page:
+        if page and not other:
             self._report.problem("error_page", "is %s, not a backup" % page, leaf.stored_name, 0)
         else:
-            self._unknown.append((leaf.stored_name, stranger(head) or "is in no format that is known here"))
+            self._unknown.append((leaf.stored_name, other or "is in no format that is known here"))
 
     def _drain(self, stream, name):
         try:

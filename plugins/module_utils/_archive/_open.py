@@ -12,6 +12,7 @@ What the walk finds are leaves: streams that are no container themselves. A dump
 from __future__ import annotations
 
 import posixpath
+import re
 
 from . import _compressed, _tar
 from ._stream import Damaged, Hashing
@@ -114,11 +115,15 @@ _STRANGERS = (
     (b"7z\xbc\xaf\x27\x1c", "is a 7z archive, which is not read here: unpack it first"),
     (b"Rar!\x1a\x07", "is a RAR archive, which is not read here: unpack it first"),
     (b"-----BEGIN PGP MESSAGE", "is encrypted with OpenPGP: decrypt it first"),
+    (b"PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;", "is text of SQLite's .dump, which is not read here: keep what its .backup writes"),
 )
+_XML_DUMP = re.compile(rb"\s*<\?xml [^>]*>\s*<mysqldump\b")
 
 
 def stranger(head):
     """What is said of bytes in the format of something else, None where that is not known."""
+    if _XML_DUMP.match(head):
+        return "is a dump in XML, which is not read here: dump without --xml"
     return next((words for magic, words in _STRANGERS if head.startswith(magic)), None)
 
 

@@ -44,6 +44,17 @@ _INSERT = re.compile(
     + rb"(?:, )?)*\)))?(?: OVERRIDING (?:SYSTEM|USER) VALUE)? VALUES[ \t\r\n]*\(",
     re.I,
 )
+# As pg_dump writes it, and as it did until version 10.
+_ATTACH = re.compile(
+    rb"ALTER[ \t\r\n]+TABLE[ \t\r\n]+(?:ONLY[ \t\r\n]+)?(" + QUALIFIED + rb")[ \t\r\n]+ATTACH[ \t\r\n]+PARTITION"
+    rb"[ \t\r\n]+(" + QUALIFIED + rb")",
+    re.I,
+)
+_PARTITION_OF = re.compile(
+    rb"CREATE[ \t\r\n]+(?:UNLOGGED[ \t\r\n]+|FOREIGN[ \t\r\n]+)?TABLE[ \t\r\n]+(" + QUALIFIED + rb")[ \t\r\n]+PARTITION"
+    rb"[ \t\r\n]+OF[ \t\r\n]+(" + QUALIFIED + rb")",
+    re.I,
+)
 _INSERT_DEFAULT = re.compile(rb"INSERT INTO (" + QUALIFIED + rb") DEFAULT VALUES;", re.I)
 _COPY = re.compile(
     rb"COPY[ \t\r\n]+(" + QUALIFIED + rb")[ \t\r\n]*(" + _COLUMNS + rb")?[ \t\r\n]*FROM[ \t\r\n]+stdin([^;]*);", re.I
@@ -161,6 +172,15 @@ def connected(piece):
         if inside:
             return re.sub(r"\\(.)", r"\1", inside.group(1))
     return name
+
+
+def attachment(statement):
+    """(table, partition) as they are written, where a statement makes one a partition of the other; else None."""
+    attach = _ATTACH.match(statement)
+    if attach:
+        return attach.groups()
+    of = _PARTITION_OF.match(statement)
+    return (of.group(2), of.group(1)) if of else None
 
 
 def depends_on_settings(piece):

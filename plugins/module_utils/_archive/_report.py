@@ -54,6 +54,8 @@ class Member:
     # {(database, table): (rows, [(database, partition)])} of what was loaded through a table. Which partition a row finds
     # there may differ from where it was, so those have no count of their own.
     through_root: dict = field(default_factory=dict)
+    # {(database, table): [(database, partition)]} as they are attached to each other.
+    attached: dict = field(default_factory=dict)
     # Of a dump of many files: what tells its files from others. None for a dump that is one stream.
     collection: Optional[tuple] = None
 
@@ -66,17 +68,35 @@ class Member:
         key = (database, name)
         self.tables[key] = (self.tables.get(key) or 0) + rows
 
-    def gather(self, root, partitions, database=None):
+    def attach(self, root, partition):
+        """Note that one table, (database, name), is a partition of another."""
+        self.attached.setdefault(root, []).append(partition)
+
+    def partitions(self, root):
+        """What of the partitions of a table holds rows."""
+        found, waiting, seen = [], [root], set()
+        while waiting:
+            key = waiting.pop(0)
+            if key in seen:
+                # Two that are partitions of each other: the server will say so.
+                continue
+            seen.add(key)
+            if key in self.attached:
+                waiting += self.attached[key]
+            elif key != root:
+                found.append(key)
+        return found
+
+    def gather(self, root, partitions):
         """The rows of these partitions were loaded through that table: from now on they are counted for it alone."""
-        leaves = [(database, name) for name in partitions]
-        counts = [self.tables.pop((database, root), 0)] + [self.tables.get(leaf, 0) for leaf in leaves]
+        counts = [self.tables.pop(root, 0)] + [self.tables.get(key, 0) for key in partitions]
         rows = None if None in counts else sum(counts)
-        self.tables.update(dict.fromkeys(leaves))
-        if leaves:
-            self.through_root[database, root] = (rows, leaves)
-        self.details.setdefault("rows_through_root", {})[root] = rows
+        self.tables.update(dict.fromkeys(partitions))
+        self.through_root[root] = (rows, partitions)
 
     def to_result(self):
+        tables, details = dict(self.tables), dict(self.details)
+        tables.update((root, rows) for root, (rows, _leaves) in self.through_root.items())
         result = {
             name: getattr(self, name)
             for name in (
@@ -93,17 +113,23 @@ class Member:
                 "plain_bytes",
                 "sha256",
                 "compression",
-                "details",
             )
         }
-        known = [rows for rows in self.tables.values() if rows is not None]
+        if self.attached:
+            # Names alone: two databases of a dump may have tables of one name, whose partitions then stand together.
+            details["partitions"] = {}
+            for root in sorted(self.attached, key=str):
+                kept = details["partitions"].setdefault(root[1], [])
+                kept += [name for _database, name in self.partitions(root) if name not in kept]
+        known = [rows for rows in tables.values() if rows is not None]
         result.update(
             member=self.name,
+            details=details,
             tables=[
                 {"database": database, "name": name, "rows": rows}
-                for (database, name), rows in sorted(self.tables.items(), key=lambda item: (item[0][0] or "", item[0][1]))
+                for (database, name), rows in sorted(tables.items(), key=lambda item: (item[0][0] or "", item[0][1]))
             ],
-            rows=sum(known) if self.countable and (known or not self.tables) else None,
+            rows=sum(known) if self.countable and (known or not tables) else None,
         )
         return result
 

@@ -22,7 +22,7 @@ import zlib
 
 from . import _compressed
 from ._pg_rows import CopyRows
-from ._pg_statements import QUALIFIED, Statements, unquoted
+from ._pg_statements import QUALIFIED, Statements, attachment, unquoted
 from ._sql import Encoding
 from ._stream import Bytes, Damaged, Stream
 
@@ -237,6 +237,9 @@ class Contents:
         root = _ROOT.match(statement)
         entry.through_root = ".".join(unquoted(root.group(1), self._codec)) if root else None
         self.entries[entry.number] = entry
+        attached = attachment(statement) if entry.kind in ("TABLE", "TABLE ATTACH") else None
+        if attached:
+            self._member.attach(*[(None, ".".join(unquoted(name, self._codec))) for name in attached])
         self._look_at(entry, statement, start)
         self._compare_schema(entry, schema, statement + entry.copy, start)
 
@@ -323,7 +326,7 @@ class Contents:
             if entry.through_root:
                 through_root.setdefault(entry.through_root, []).append(entry.table)
         for root, partitions in through_root.items():
-            member.gather(root, partitions)
+            member.gather((None, root), [(None, name) for name in partitions])
         member.details.update(
             partitioned=sorted(entry.table for entry in tables if entry.partitioned),
             without_data=sorted(without),

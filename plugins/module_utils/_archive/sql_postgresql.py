@@ -14,6 +14,7 @@ from ._pg_statements import (
     NAME,
     QUALIFIED,
     Statements,
+    attachment,
     bare,
     codec_of,
     command,
@@ -31,11 +32,6 @@ _CREATE_TABLE = re.compile(
     rb"CREATE[ \t\r\n]+((?:GLOBAL[ \t\r\n]+|LOCAL[ \t\r\n]+)?(?:TEMP|TEMPORARY|UNLOGGED|FOREIGN)[ \t\r\n]+)?TABLE["
     rb" \t\r\n]+"
     rb"(?:IF[ \t\r\n]+NOT[ \t\r\n]+EXISTS[ \t\r\n]+)?(" + QUALIFIED + rb")",
-    re.I,
-)
-_ATTACHED = re.compile(
-    rb"ALTER[ \t\r\n]+TABLE[ \t\r\n]+(?:ONLY[ \t\r\n]+)?(" + QUALIFIED + rb")[ \t\r\n]+ATTACH[ \t\r\n]+PARTITION"
-    rb"[ \t\r\n]+(" + QUALIFIED + rb")",
     re.I,
 )
 _PARTITIONED = re.compile(
@@ -101,10 +97,10 @@ class _Reader(Reader):
         member.format, member.engine = FORMAT, "postgresql"
         self._lists = {name: set() for name in set(_LISTS.values())}
         self._parents, self._foreign = set(), set()
-        # Partitions by the key of what they are attached to.
-        self._partitions = {}
         self._commands, self._large_objects = set(), 0
         self._key = None  # of \\restrict, until \\unrestrict
+        # Whether text that says of itself that it is SQL_ASCII, which is no encoding, is UTF-8 so far. None: none says so.
+        self._ascii_is_utf8 = None
         self._copy, self._copy_key, self._copies, self._inserts = None, None, 0, 0
         self._ends = self._cluster_starts = self._cluster_ends = 0
         self._expected, self._missing = None, []
@@ -120,7 +116,10 @@ class _Reader(Reader):
 
     def _take(self, kind, piece, offset):
         fault = self._encoding.fault(piece)
-        if fault is not None:
+        if fault is not None and self._ascii_is_utf8 is not None:
+            self._ascii_is_utf8 = False
+            self._encoding.declare("other")
+        elif fault is not None:
             self._wrong("bad_encoding", "bytes that are no %s" % self._member.encoding, offset + fault, "bad_encoding")
         items = self._items
         if kind == "copy":
@@ -240,16 +239,18 @@ class _Reader(Reader):
             self._wrong("bad_structure", "a statement does not end where it should: %s" % shown(text), offset, "merged")
         if word == b"INSERT" and self._strict():
             self._no_rows(text, offset)
-        attached = _ATTACHED.match(text) if word == b"ALTER" else None
+        attached = attachment(text) if word in (b"ALTER", b"CREATE") else None
         if attached:
-            parent, child = (self._key_of(name) for name in attached.groups())
-            self._partitions.setdefault(parent, []).append(child)
+            self._member.attach(*[self._key_of(name) for name in attached])
         if word == b"CREATE":
             self._create(text)
         elif word == b"SET" and self._items.encoding:
             self._member.encoding = self._items.encoding
             name = re.sub(r"[^A-Z0-9]", "", self._items.encoding.upper())
-            self._encoding.declare("utf-8" if name in ("UTF8", "UNICODE") else "other")
+            if name == "SQLASCII" and self._ascii_is_utf8 is None:
+                self._ascii_is_utf8 = True
+            judged = name in ("UTF8", "UNICODE") or (name == "SQLASCII" and self._ascii_is_utf8)
+            self._encoding.declare("utf-8" if judged else "other")
         elif word == b"SELECT" and b"lo_create" in text:
             self._large_objects += len(_LARGE_OBJECT.findall(text))
 
@@ -336,7 +337,7 @@ class _Reader(Reader):
                 without.append(name)
                 member.table(name, 0, database)
         for key in self._parents & set(member.tables):
-            member.gather(key[1], [name for _database, name in self._leaves(key)], key[0])
+            member.gather(key, member.partitions(key))
         databases = self._lists["databases"]
         connected_to = {database for database, _name in member.tables if database}
         if len(databases) == 1:
@@ -351,16 +352,13 @@ class _Reader(Reader):
             large_objects=self._large_objects,
             partitioned=sorted(name for _database, name in self._parents),
             without_data=sorted(without),
+            ascii_is_utf8=self._ascii_is_utf8,
             data_only=bool(member.tables) and not self._defines(),
         )
 
     def _defines(self):
         """Whether it makes anything that rows can be of."""
         return bool(self._created or self._parents or self._foreign or self._lists["extensions"])
-
-    def _leaves(self, key):
-        for child in self._partitions.get(key, ()):
-            yield from self._leaves(child) if child in self._parents else [child]
 
     def _conclude(self):
         # The rows of an extension's own tables are dumped without them.
@@ -391,7 +389,8 @@ def read(stream, member, report):
     ``member.details``: ``cluster`` (by pg_dumpall), ``databases`` (created or connected to), ``roles``, ``schemas``,
     ``extensions``, ``tablespaces``, ``partitioned`` (tables that hold no rows themselves), ``without_data`` (tables
     that are created and get no rows: as asked for, or because something is missing), ``data_only`` (whether there are rows
-    and no definitions at all), ``large_objects``, ``statements`` (numbers) and ``commands`` (the client's commands in it).
+    and no definitions at all), ``large_objects``, ``statements`` (numbers), ``commands`` (the client's commands in it)
+    and ``ascii_is_utf8`` (whether text that calls itself SQL_ASCII, which is no encoding, is UTF-8; None where none does).
     A table's count is None where the rows are not in the form that pg_dump writes.
     """
     _Reader(stream, member, report).run()

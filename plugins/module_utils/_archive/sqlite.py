@@ -108,7 +108,8 @@ def read(stream, member, report):
         raise Damaged("bad_structure", "more free pages than pages", 36)
     if member.details["wal"]:
         report.note(
-            "%s keeps changes in a second file (-wal): those that were not moved over yet are not in it" % member.name
+            "%s is of a database that keeps changes in a second file (-wal): made by .backup or VACUUM INTO it has them all,"
+            " as a mere copy it lacks those that were not moved over yet" % member.name
         )
 
 

@@ -162,6 +162,17 @@ _LARGE_OBJECTS = """SELECT 'large object', m.oid::text, CASE WHEN (SELECT rolsup
     THEN md5(lo_get(m.oid)) END FROM pg_largeobject_metadata m"""
 
 
+def moved_on(before, now, steps, rows):
+    """Whether a sequence may have come from one value to another because so many rows were written. Values and steps are
+    texts of what query() asks for."""
+    if now == "unused":
+        return False
+    _type, start, increment, _least, _most, cached = steps.split(", ")[:6]
+    at = int(start) - int(increment) if before == "unused" else int(before)
+    # Each row may come from a session of its own, which takes as many numbers as are cached.
+    return 0 <= (int(now) - at) // int(increment) <= rows * int(cached)
+
+
 def query(helpers, physical=False):
     """One question for all of it: rows of kind, name and text, which is NULL where this user may not read it.
 

@@ -130,6 +130,16 @@ AND ({known} OR NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
 ORDER BY pg_catalog.pg_relation_size(c.oid) DESC, 1, 2
 """
 
+_PARTITIONS = """
+WITH RECURSIVE below(root, child) AS (
+  SELECT c.oid, i.inhrelid FROM pg_class c JOIN pg_inherits i ON i.inhparent = c.oid WHERE c.relkind = 'p'
+  UNION ALL SELECT b.root, i.inhrelid FROM below b JOIN pg_inherits i ON i.inhparent = b.child)
+SELECT s.nspname || '.' || c.relname, q.nspname || '.' || p.relname
+FROM below b JOIN pg_class c ON c.oid = b.root JOIN pg_namespace s ON s.oid = c.relnamespace
+  JOIN pg_class p ON p.oid = b.child JOIN pg_namespace q ON q.oid = p.relnamespace
+WHERE p.relkind = 'r' ORDER BY 1, 2;
+"""
+
 # Floating point numbers as their bits: how many digits are printed changed between versions.
 _COLUMNS = """
 SELECT getdatabaseencoding(), s.nspname || '.' || c.relname, CASE c.relkind WHEN 'r' THEN 'ONLY ' ELSE '' END || format('%I.%I', s.nspname, c.relname),
@@ -272,6 +282,14 @@ class Reader:
         found, settings = [], self._settings(_SAME_TEXT)
         for start in range(0, len(sql), 100):
             found += login.run(" UNION ALL ".join(sql[start : start + 100]) + ";\n", database, settings, "query_failed")
+        return found
+
+    def partitions(self):
+        """{(database, table): [(database, partition)]} of the tables that hold no rows themselves."""
+        found = {}
+        for key, database in self.databases.items():
+            for root, leaf in self._login_of(database).run(_PARTITIONS, database, self._settings(_SAME_TEXT), "query_failed"):
+                found.setdefault((key, root), []).append((key, leaf))
         return found
 
     def query(self, sql, database=None):

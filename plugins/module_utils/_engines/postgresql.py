@@ -35,6 +35,7 @@ import sys
 from .._archive import _pg_statements
 from .._archive._stream import Files
 from ._base import Engine, EngineError, find_installations, path_folders
+from ._postgresql_definitions import moved_on
 from ._postgresql_dump import SETTING, Filter, divide_contents, knows_restrict, server_encoding
 from ._postgresql_physical import unpack_backup
 from ._postgresql_server import PORT, Existing, Login, Own, Reader, Server, new_token
@@ -71,6 +72,7 @@ _DENIED = re.compile(
     r"permission denied|must be (a )?(superuser|owner|member|able)|[Oo]nly superuser|Only roles with|"
     r"is not allowed|rbd: unsafe|has no handler|transition data type cannot be internal"
 )
+_LACKING = re.compile(r'ERROR:  (?:relation|schema|type|function|table) "?[^\n]*"? does not exist')
 # What psql tells before its error, and is none.
 _BESIDES = re.compile(r"psql:<stdin>:\d+: (?:WARNING|NOTICE): .*\n(?:(?:DETAIL|HINT|CONTEXT): .*\n)*")
 
@@ -182,7 +184,7 @@ class PostgreSQL(Engine):
         try:
             if job.member.format == _PLAIN:
                 with job.open() as stream:
-                    Script(self, stream).restore()
+                    Script(self, stream, ascii_is_utf8=job.member.details.get("ascii_is_utf8")).restore()
             elif job.member.format == _PHYSICAL:
                 self._restore_physical(job)
             else:
@@ -198,7 +200,7 @@ class PostgreSQL(Engine):
     def database(self, key, encoding=None, locale=None):
         """Make the scratch database for one of the dump, where it is not there."""
         if key not in self.databases:
-            name, owner = self._host.database(server_encoding(encoding), locale)
+            name, owner = self._host.database(encoding, locale)
             self.databases[key], self._owners[key] = name, owner
 
     def run_script(self, key, pieces, guarded):
@@ -348,6 +350,12 @@ class PostgreSQL(Engine):
                 "the dump needs the extension %s, which the server lacks: install its package" % missing.group(1),
                 extension=missing.group(1),
             )
+        if error.code == "restore_failed" and _LACKING.search(error.message):
+            return EngineError(
+                "restore_failed",
+                "the dump needs what it does not hold, as a part of a database does (--table, --schema, --section): %s"
+                % error.message,
+            )
         if error.code == "restore_failed" and _DENIED.search(error.message):
             return EngineError(
                 "unsafe",
@@ -359,6 +367,9 @@ class PostgreSQL(Engine):
 
     def counts(self):
         return self._reader.counts()
+
+    def partitions(self):
+        return self._reader.partitions()
 
     def query(self, sql, database=None):
         return self._reader.query(sql, database)
@@ -379,6 +390,10 @@ class PostgreSQL(Engine):
             found = {key: text for key, text in found.items() if key[1] != "grant"}
             found.update(self.filter.grants.definitions(self.databases))
         return found
+
+    @staticmethod
+    def moved_on(before, now, steps, rows):
+        return moved_on(before, now, steps, rows)
 
     def dialect(self):
         return self._reader.dialect()
@@ -408,9 +423,11 @@ class PostgreSQL(Engine):
 class Script:
     """The text of a dump on its way to psql, one run of psql for each database that it connects to."""
 
-    def __init__(self, engine, stream, fixed=None, encoding=None):
-        """``fixed``: a tuple of the one key that everything goes to, whatever database the text names."""
+    def __init__(self, engine, stream, fixed=None, encoding=None, ascii_is_utf8=False):
+        """``fixed``: a tuple of the one key that everything goes to, whatever database the text names. ``ascii_is_utf8``:
+        text that calls itself SQL_ASCII is UTF-8, and comes from a database of that encoding as a rule."""
         self._engine, self._fixed, self._encoding = engine, fixed, encoding
+        self._ascii = "UTF8" if ascii_is_utf8 else "SQL_ASCII"
         self._items = _pg_statements.statements(stream)
         self._iterator = iter(self._items)
         # What the text is connected to, and what it was connected to when the last part of it ended.
@@ -494,7 +511,9 @@ class Script:
         key = self._fixed[0] if self._fixed else name
         known = self._engine.filter.databases
         about = known.get(self._database if self._fixed else name, {})
-        self._engine.database(key, about.get("encoding") or self._items.encoding or self._encoding, about.get("locale"))
+        encoding = server_encoding(self._items.encoding or self._encoding)
+        encoding = self._ascii if encoding == "SQL_ASCII" else encoding
+        self._engine.database(key, server_encoding(about.get("encoding")) or encoding, about.get("locale"))
         return key
 
 

@@ -12,7 +12,7 @@ import re
 
 from .._engines import EngineError
 from .._errors import OptionError
-from .._expectations import Table
+from .._expectations import Table, sums
 
 
 def check_queries(queries):
@@ -44,7 +44,7 @@ def counts(member, restored):
     """What the file holds and the restored database does not, row for row. What cannot be counted there is left out."""
     found = []
     in_file = at_roots(member.tables, member.through_root)
-    in_file.update((root, rows) for root, (rows, _partitions) in member.through_root.items())
+    in_file.update((root, rows) for root, (rows, partitions) in member.through_root.items() if partitions)
     restored = at_roots(restored, member.through_root)
     for (database, name), rows in sorted(in_file.items(), key=lambda item: (item[0][0] or "", item[0][1])):
         whole = Table(name, rows, database).whole_name
@@ -141,7 +141,7 @@ def compare(engine, restored, live, wanted, through_root=None):
         theirs = live.definitions()
         if wanted["mode"] == "definitions":
             ours, theirs = _of_schema(ours), _of_schema(theirs)
-        found += _definitions(ours, theirs, several, same_words)
+        found += _definitions(ours, theirs, several, same_words, _moves(engine, wanted["tolerance"]))
         untold += ["all %ss" % kind for kind in _unread(ours, theirs)]
         there = live.roles() if hasattr(live, "roles") else None
         for role in sorted(engine.roles() - there if there is not None else ()):
@@ -163,9 +163,15 @@ def _compare_rows(engine, restored, live, wanted, through_root, several):
             lives = at_roots(lives, {(there[0][0], root[1]): (None, there)})
     found, sums, untold = [], [], []
 
+    roots = {}
+    for root, partitions in _partitions(engine).items():
+        for partition in partitions:
+            roots.setdefault(partition, []).append(root)
+
     def is_called(key, wanted_name):
-        # Who names a partition gets the table that its rows were loaded through.
-        keys = [key] + through_root.get(key, (None, []))[1]
+        # Who names a partitioned table gets its partitions, and who names a partition the table that its rows were loaded
+        # through.
+        keys = [key] + roots.get(key, []) + through_root.get(key, (None, []))[1]
         return any(Table(name, None, database).is_called(wanted_name) for database, name in keys)
 
     tables = [
@@ -175,7 +181,7 @@ def _compare_rows(engine, restored, live, wanted, through_root, several):
     ]
     for name in wanted["tables"] or ():
         if not any(is_called(key, name) for key in tables):
-            found.append(violation("missing_table", "compare: %s was not restored" % name, None, name))
+            found.append(violation("missing_table", "compare: no table %s was restored" % name, None, name))
     pairs = {}
     for database, name in tables:
         whole = Table(name, None, database).whole_name
@@ -211,6 +217,16 @@ def _compare_rows(engine, restored, live, wanted, through_root, several):
     return found, sums, untold
 
 
+def _partitions(engine):
+    return engine.partitions() if hasattr(engine, "partitions") else {}
+
+
+def tables(engine, counts):
+    """What was restored, as Table, for expectations: also the tables that hold no rows but those of their partitions."""
+    whole = [Table(name, rows, database) for (database, name), rows in counts.items()]
+    return whole + sums(counts, _partitions(engine))
+
+
 def _checksums(side, tables):
     """Some engines ask for many at once."""
     if hasattr(side, "checksums"):
@@ -231,9 +247,17 @@ _EMPTY = " EMPTY"  # of a materialized view that was not filled
 _NOT_EVERYWHERE = ("not null",)
 
 
-def _definitions(ours, theirs, several, same_words):
+def _moves(engine, rows):
+    """Whether rows written since, no more than the tolerance, can have moved a sequence: for _definitions."""
+    if not rows or not hasattr(engine, "moved_on"):
+        return lambda before, now, steps: False
+    return lambda before, now, steps: None not in (before, now, steps) and engine.moved_on(before, now, steps, rows)
+
+
+def _definitions(ours, theirs, several, same_words, moves):
     """What is no row and must be the same all the same: {(database or None, kind, name): text} of both sides. Without a name,
-    a kind that one side cannot see."""
+    a kind that one side cannot see. ``moves(value, value, steps)``: whether a sequence may have gone from one to the other.
+    """
     if not several:
         ours, theirs = ({(None,) + key[1:]: text for key, text in side.items()} for side in (ours, theirs))
     both = set(ours) & set(theirs)
@@ -250,6 +274,8 @@ def _definitions(ours, theirs, several, same_words):
             found.append(violation("definition_mismatch", "the %s of the live database is not in the backup" % what, None, theirs[key]))
         elif key not in theirs:
             found.append(violation("definition_mismatch", "the %s is not in the live database" % what, ours[key], None))
+        elif kind == "sequence" and moves(ours[key], theirs[key], ours.get((database, "steps of sequence", name))):
+            continue
         elif ours[key] != theirs[key] and None not in (ours[key], theirs[key]) and (same_words or kind in _VALUES):
             message = "the %s is another one than in the live database: %s" % (what, _difference(ours[key], theirs[key]))
             found.append(violation("definition_mismatch", message, ours[key], theirs[key]))

@@ -315,7 +315,7 @@ def test_rows_of_another_table():
     through = entry(3, "TABLE DATA", "a", "-- load via partition root public.b", other, data=True)
     member, problems = look(archive([ENCODING, TABLE, through], rows(3, ROWS)))
     assert not problems and member.tables == {(None, "public.a"): None}
-    assert member.details["rows_through_root"] == {"public.b": 2}
+    assert [(table["name"], table["rows"]) for table in member.to_result()["tables"]] == [("public.a", None), ("public.b", 2)]
 
 
 def test_inserts():
@@ -354,6 +354,13 @@ def test_tables_without_rows():
     assert not problems
     assert member.tables == {(None, "public.a"): 2, (None, "public.b"): 0}
     assert (member.details["partitioned"], member.details["without_data"]) == (["public.p"], ["public.b"])
+
+
+def test_partitions():
+    parts = entry(5, "TABLE", "p", "CREATE TABLE public.p (i int)\nPARTITION BY RANGE (i);\n")
+    attach = entry(6, "TABLE ATTACH", "a", "ALTER TABLE ONLY public.p ATTACH PARTITION public.a DEFAULT;\n")
+    member, problems = look(archive([ENCODING, TABLE, DATA, parts, attach], rows(3, ROWS)))
+    assert not problems and member.to_result()["details"]["partitions"] == {"public.p": ["public.a"]}
 
 
 BLOBS = [

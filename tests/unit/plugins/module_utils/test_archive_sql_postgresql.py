@@ -432,4 +432,31 @@ def test_rows_that_are_loaded_through_the_root_of_partitions():
     member, problems = IN_POSTGRESQL.read(IN_POSTGRESQL.dump(text))
     assert not problems
     assert member.tables == {(None, "public.p_a"): None, (None, "public.p_b"): None}
-    assert member.details["rows_through_root"] == {"public.p": 2}
+    result = member.to_result()
+    assert [(table["name"], table["rows"]) for table in result["tables"]] == [("public.p", 2), ("public.p_a", None), ("public.p_b", None)]
+    assert result["rows"] == 2 and result["details"]["partitions"] == {"public.p": ["public.p_a", "public.p_b"]}
+
+
+def test_partitions_below_partitions():
+    text = (
+        b"CREATE TABLE public.p (i int)\nPARTITION BY LIST (i);\nCREATE TABLE public.q (i int)\nPARTITION BY LIST (i);\n"
+        b"CREATE TABLE public.a (i int);\nCREATE TABLE public.b PARTITION OF public.p FOR VALUES IN (2);\n"
+        b"ALTER TABLE ONLY public.p ATTACH PARTITION public.q DEFAULT;\n"
+        b"ALTER TABLE ONLY public.q ATTACH PARTITION public.a FOR VALUES IN (1);\n"
+    )
+    member, problems = IN_POSTGRESQL.read(IN_POSTGRESQL.dump(text))
+    assert not problems and set(member.tables) == {(None, "public.a"), (None, "public.b")}
+    assert member.to_result()["details"]["partitions"] == {"public.p": ["public.b", "public.a"], "public.q": ["public.a"]}
+    # The server refuses these; reading them must come to an end.
+    around = text + b"ALTER TABLE ONLY public.q ATTACH PARTITION public.p DEFAULT;\n"
+    assert IN_POSTGRESQL.read(IN_POSTGRESQL.dump(around))[0].to_result()["details"]["partitions"]["public.q"] == ["public.a", "public.b"]
+
+
+@pytest.mark.parametrize(
+    "encoding, text, is_utf8",
+    [(b"SQL_ASCII", "\xe4".encode(), True), (b"SQL_ASCII", b"\xe4", False), (b"SQL_ASCII", b"a", True), (b"UTF8", "\xe4".encode(), None)],
+)
+def test_text_that_says_of_no_encoding_that_it_is_its_own(encoding, text, is_utf8):
+    lines = b"SET client_encoding = '%s';\nCREATE TABLE public.t (a text);\nCOPY public.t (a) FROM stdin;\n%s\n\\.\n\n\n" % (encoding, text)
+    member, problems = IN_POSTGRESQL.read(IN_POSTGRESQL.dump(lines))
+    assert not problems and member.details["ascii_is_utf8"] is is_utf8

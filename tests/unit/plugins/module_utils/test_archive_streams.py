@@ -372,6 +372,11 @@ def test_what_is_known_of_others_is_told(tmp_path):
     assert "unpack it first" in problem["message"]
     (problem,) = _archive.examine([put(tmp_path, "shop.asc", b"-----BEGIN PGP MESSAGE-----\n")]).problems
     assert "decrypt it first" in problem["message"]
+    xml = b'<?xml version="1.0"?>\n<mysqldump xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">\n'
+    (problem,) = _archive.examine([put(tmp_path, "shop.xml", xml)]).problems
+    assert problem["code"] == "unknown_format" and "without --xml" in problem["message"]
+    (problem,) = _archive.examine([put(tmp_path, "shop.sql", b"PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\nCOMMIT;\n")]).problems
+    assert problem["code"] == "unknown_format" and ".backup" in problem["message"]
 
 
 def test_parts_in_another_order_than_that_of_their_names(tmp_path):

@@ -11,6 +11,7 @@ import os
 import pytest
 from ansible_collections.restorable.backups.plugins.module_utils._archive import _formats, _report
 from ansible_collections.restorable.backups.plugins.module_utils._engines import EngineError
+from ansible_collections.restorable.backups.plugins.module_utils._engines._postgresql_definitions import moved_on
 from ansible_collections.restorable.backups.plugins.module_utils._errors import BackupError, OptionError
 from ansible_collections.restorable.backups.plugins.module_utils._operations import _assertions, drill
 from ansible_collections.restorable.backups.plugins.module_utils._proof import chain_problems
@@ -379,7 +380,7 @@ def test_rows_that_cannot_be_counted_stand_in_the_notes(run, monkeypatch):
 def test_rows_that_find_another_partition_are_those_of_their_table(run, monkeypatch):
     def read(stream, member, report):
         usual(stream, member, report)
-        member.gather("public.p", ["public.customers", "public.order"])
+        member.gather((None, "public.p"), [(None, "public.customers"), (None, "public.order")])
 
     usual = Words.read
     monkeypatch.setattr(Words, "read", staticmethod(read))
@@ -400,10 +401,47 @@ def test_partitions_of_which_one_is_not_counted():
     member = _report.Member("dump")
     member.table("public.a", 3)
     member.table("public.b", None)
-    member.gather("public.p", ["public.a", "public.b"])
-    assert member.details["rows_through_root"] == {"public.p": None}
+    member.gather((None, "public.p"), [(None, "public.a"), (None, "public.b")])
+    assert member.through_root[None, "public.p"][0] is None
     there = {(None, "public.a"): 1, (None, "public.b"): 1}
     assert _assertions.counts(member, there) == [] and _assertions.at_roots(there, member.through_root) == {(None, "public.p"): 2}
+
+
+def test_a_partitioned_table_stands_for_its_partitions(run, monkeypatch):
+    partitions = {(None, "public.p"): [(None, "public.customers"), (None, "public.order")]}
+    monkeypatch.setattr(Engine, "partitions", lambda self: partitions, raising=False)
+    monkeypatch.setattr(Engine, "lives", SAME)
+    assert codes(run(tables=["p"], min_rows={"p": 10})) == []
+    assert codes(run(min_rows={"p": 11})) == ["too_few_rows"]
+    result = run(compare=live(mode="checksum", tables=["p"]))
+    assert codes(result) == [] and [one["name"] for one in result["restored"][0]["checksums"]] == ["public.customers", "public.order"]
+    assert codes(run(compare=live(tables=["q"]))) == ["missing_table"]
+
+
+def test_a_sequence_may_have_given_numbers_to_rows_that_are_allowed_for(run, monkeypatch):
+    monkeypatch.setattr(Engine, "lives", SAME)
+    monkeypatch.setattr(Engine, "moved_on", staticmethod(moved_on), raising=False)
+    steps = {(None, "steps of sequence", "public.s"): "bigint, 1, 1, 1, 9, 1, f"}
+    key = (None, "sequence", "public.s")
+    monkeypatch.setattr(Engine, "definitions", lambda self: {**steps, key: "37"})
+    for value, tolerance, found in (("43", 6, []), ("43", 5, ["definition_mismatch"]), ("43", 0, ["definition_mismatch"]), ("36", 6, ["definition_mismatch"])):
+        monkeypatch.setattr(Engine, "defined", {**steps, key: value})
+        assert codes(run(compare=live(mode="checksum", tolerance=tolerance))) == found, (value, tolerance)
+
+
+@pytest.mark.parametrize(
+    "before, now, steps, rows, may",
+    [
+        ("unused", "3", "integer, 1, 1, 1, 9, 1, f", 3, True),
+        ("unused", "4", "integer, 1, 1, 1, 9, 1, f", 3, False),
+        ("-2", "-6", "integer, -1, -2, -9, -1, 1, f, owned by t i", 2, True),
+        ("-6", "-2", "integer, -1, -2, -9, -1, 1, f", 2, False),
+        ("20", "40", "integer, 1, 1, 1, 99, 20, f", 1, True),
+        ("3", "unused", "integer, 1, 1, 1, 9, 1, f", 3, False),
+    ],
+)
+def test_how_far_rows_move_a_sequence(before, now, steps, rows, may):
+    assert moved_on(before, now, steps, rows) is may
 
 
 def test_what_both_sides_tell_is_compared(run, monkeypatch):

@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.restorable.backups.plugins.module_utils import _archive
 from ansible_collections.restorable.backups.plugins.module_utils._archive import _formats
 from ansible_collections.restorable.backups.plugins.module_utils._errors import BackupError, OptionError
-from ansible_collections.restorable.backups.plugins.module_utils._expectations import CODES, Expectations, Table, judge
+from ansible_collections.restorable.backups.plugins.module_utils._expectations import CODES, Expectations, Table, judge, tables_of
 from ansible_collections.restorable.backups.plugins.module_utils._operations import file_verify
 
 SHOP = [Table("public.customers", 1204), Table("public.order", 2500), Table("audit.log", None)]
@@ -170,6 +170,23 @@ def test_what_is_expected_and_not_there_fails_the_task(verify):
     assert result["problems"][0]["code"] == "too_few_rows"
     assert "customers has 7 rows, at least 8 are expected (too_few_rows)" in result["msg"]
     assert "failed" not in verify(expect={"min_rows": {"customers": "8"}}, fail_on_problem=False)
+
+
+def test_a_partitioned_table_has_the_rows_of_its_partitions():
+    contents = [
+        {
+            "details": {"partitions": {"public.p": ["public.a", "public.b"], "public.q": ["public.b"]}},
+            "tables": [{"database": None, "name": "public." + name, "rows": rows} for name, rows in (("a", 2), ("b", 3))],
+        }
+    ]
+    tables = tables_of(contents)
+    assert judge(tables, Expectations(tables=("p", "q"), min_rows={"p": 5, "public.q": 3})) == []
+    assert [one["code"] for one in judge(tables, Expectations(min_rows={"p": 6}))] == ["too_few_rows"]
+    assert judge(tables, Expectations(tables=("a", "b"), exact=True)) == []
+    fewer = [Table("public.a", 1), Table("public.b", 3)]
+    assert [one["observed"] for one in judge(fewer, Expectations(baseline=tables))] == [1]
+    unknown = [{**contents[0], "tables": [{"database": None, "name": "public.a", "rows": None}]}]
+    assert [one["code"] for one in judge(tables_of(unknown), Expectations(min_rows={"p": 1}))] == ["rows_unknown"]
 
 
 def test_an_earlier_result_serves_as_baseline(verify):
