@@ -128,7 +128,7 @@ _ANOTHER = re.compile(
 _WHOLE_END = re.compile(rb"-- Dump completed(?: on \d{4}-\d\d-\d\d[ \t]+\d{1,2}:\d\d:\d\d)?\r?\n")
 _LINE = re.compile(rb"^--[^\n]*", re.M)
 _START = re.compile(
-    r"-- (?:(?P<tool>MySQL|MariaDB) dump (?P<version>.*)|(?P<other>\S[^\n]*? ?dump)\b(?! completed).*)", re.I
+    r"-- (?:(?P<tool>MySQL|MariaDB) dump (?P<version>.*)|(?P<other>[^\s`][^\n`]*? ?dump)\b(?! completed).*)", re.I
 )
 _VERSION = re.compile(r".*Distrib ([^,\s]+)|[\d.]+-(\d[\w.-]*)|(\d[\w.-]*)")
 _FOR_TABLE = re.compile(rb"-- (?:(Table structure)|(Dumping data)) for table [`\"]?(.*?)[`\"]?\r?$")
@@ -552,7 +552,7 @@ class _Reader(Reader):
             line, where = found.group().rstrip(b"\r"), offset + found.start()
             text = line.decode("utf-8", "replace")
             start = _START.match(text)
-            if start and not text.startswith(END_MARK):
+            if start and not text.startswith(END_MARK) and self._begins(start):
                 self._started(start, text, where)
             elif text.startswith(END_MARK):
                 if self._end_offset is not None:
@@ -569,6 +569,11 @@ class _Reader(Reader):
                 self._wrong("tool_message", "text of a tool that failed: %s" % shown(line, 120), where)
             else:
                 self._announces(line, where)
+
+    def _begins(self, start):
+        """Within a dump, other words of the kind are comments: on the settings of --dump-slave, on a database called dump."""
+        within = self._starts and self._end_offset is None
+        return not within or start.group("tool") or start.group("other") == self._member.tool
 
     def _started(self, start, text, where):
         member = self._member

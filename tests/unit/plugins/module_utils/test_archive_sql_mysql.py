@@ -50,6 +50,15 @@ def test_a_dump_of_the_real_tool():
     assert (member.details["views"], member.details["triggers"]) == (["v"], ["tr"])
 
 
+def test_what_is_called_dump_is_no_second_dump():
+    named = samples.MYSQL.replace(b"`items`", b"`dump`").replace(b"Database: small", b"Database: my dump")
+    member, problems = read(named)
+    assert problems == [] and samples.rows(member) == {"dump" if name == "items" else name: rows for name, rows in COUNTS.items()}
+    assert (member.tool, member.database) == ("mariadb-dump", "my dump")
+    slave = b"-- A corresponding to the below dump-slave CHANGE-MASTER settings to the slave gtid state is printed later.\n"
+    assert read(samples.MYSQL.replace(b"--\n-- Table structure", slave + b"--\n-- Table structure", 1))[1] == []
+
+
 def test_no_end_that_comes_too_early_goes_unnoticed():
     whole = len(samples.MYSQL)
     begin = samples.MYSQL.index(b"INSERT INTO `items`")
@@ -227,6 +236,9 @@ def test_the_writer_of_backupman():
     assert member.tool == "Go SQL Dump"
     assert codes(text[: text.index(b"-- Dump completed")]) == ["incomplete"]
     assert codes(text.replace(b"'x'", b"'x\\'")) != []
+    assert codes(text.replace(b"`t`", b"`dump`")) == []
+    # A second one is noticed, whether the first has ended or not.
+    assert "duplicate" in codes(text + text) and "duplicate" in codes(text[: text.index(b"-- Dump completed")] + text)
 
 
 HOSTILE = [
