@@ -100,7 +100,7 @@ class _Reader(Reader):
         self._commands, self._large_objects = set(), 0
         self._key = None  # of \\restrict, until \\unrestrict
         # Whether text that says of itself that it is SQL_ASCII, which is no encoding, is UTF-8 so far. None: none says so.
-        self._ascii_is_utf8 = None
+        self._ascii_is_utf8, self._in_ascii = None, False
         self._copy, self._copy_key, self._copies, self._inserts = None, None, 0, 0
         self._ends = self._cluster_starts = self._cluster_ends = 0
         self._expected, self._missing = None, []
@@ -116,7 +116,7 @@ class _Reader(Reader):
 
     def _take(self, kind, piece, offset):
         fault = self._encoding.fault(piece)
-        if fault is not None and self._ascii_is_utf8 is not None:
+        if fault is not None and self._in_ascii:
             self._ascii_is_utf8 = False
             self._encoding.declare("other")
         elif fault is not None:
@@ -247,9 +247,10 @@ class _Reader(Reader):
         elif word == b"SET" and self._items.encoding:
             self._member.encoding = self._items.encoding
             name = re.sub(r"[^A-Z0-9]", "", self._items.encoding.upper())
-            if name == "SQLASCII" and self._ascii_is_utf8 is None:
+            self._in_ascii = name == "SQLASCII"
+            if self._in_ascii and self._ascii_is_utf8 is None:
                 self._ascii_is_utf8 = True
-            judged = name in ("UTF8", "UNICODE") or (name == "SQLASCII" and self._ascii_is_utf8)
+            judged = name in ("UTF8", "UNICODE") or (self._in_ascii and self._ascii_is_utf8)
             self._encoding.declare("utf-8" if judged else "other")
         elif word == b"SELECT" and b"lo_create" in text:
             self._large_objects += len(_LARGE_OBJECT.findall(text))

@@ -460,3 +460,9 @@ def test_text_that_says_of_no_encoding_that_it_is_its_own(encoding, text, is_utf
     lines = b"SET client_encoding = '%s';\nCREATE TABLE public.t (a text);\nCOPY public.t (a) FROM stdin;\n%s\n\\.\n\n\n" % (encoding, text)
     member, problems = IN_POSTGRESQL.read(IN_POSTGRESQL.dump(lines))
     assert not problems and member.details["ascii_is_utf8"] is is_utf8
+
+
+def test_another_database_of_the_same_dump_has_an_encoding():
+    text = b"SET client_encoding = '%s';\nCREATE TABLE public.t%d (a text);\nCOPY public.t%d (a) FROM stdin;\n\xe4\n\\.\n\n\n"
+    _member, problems = IN_POSTGRESQL.read(IN_POSTGRESQL.dump(text % (b"SQL_ASCII", 1, 1) + text % (b"UTF8", 2, 2)))
+    assert [one["code"] for one in problems] == ["bad_encoding"]
