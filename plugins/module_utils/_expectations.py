@@ -82,10 +82,10 @@ def tables_of(contents):
             key = (table.get("database"), table["name"])
             rows, before = table.get("rows"), found.get(key, 0)
             found[key] = None if rows is None or before is None else before + rows
-    return [Table(name, rows, database) for (database, name), rows in found.items()] + sums(found, partitions)
+    return [Table(name, rows, database) for (database, name), rows in found.items()] + partitioned(found, partitions)
 
 
-def sums(rows, partitions):
+def partitioned(rows, partitions):
     """Tables that hold no rows but those of their partitions, as Table. Both arguments by (database, name): the rows of
     each table, None where they are not told, and the partitions of each that has some."""
     found = []

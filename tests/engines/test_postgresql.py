@@ -330,48 +330,44 @@ def test_rows_that_find_another_partition_when_they_are_restored(source, place, 
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def test_rows_and_numbers_that_came_after_the_dump_are_allowed_for(source, place):
-    source.sql("CREATE DATABASE lively;")
-    path = place / "lively.dump"
+@contextmanager
+def dumped(source, place, sql, *words, options=""):
+    """The path of a dump of a new database, which is there as long as the block."""
+    path = place / "made.dump"
+    source.sql("CREATE DATABASE made %s;" % options)
     try:
-        source.sql("CREATE TABLE t (i int GENERATED ALWAYS AS IDENTITY (INCREMENT BY -5 CACHE 3), b int); INSERT INTO t (b) VALUES (1);", "lively")
-        source.dump(path, "lively", "-Fc")
-        source.sql("INSERT INTO t (b) VALUES (2), (3);", "lively")
-        for tolerance, codes in ((2, []), (1, ["live_mismatch"]), (0, ["live_mismatch", "definition_mismatch"])):
-            result = drilled(path, source, "lively", compare={"tolerance": tolerance})
-            assert [one["code"] for one in result["violations"]] == codes
+        source.sql(sql, "made")
+        source.dump(path, "made", *words)
+        yield path
     finally:
-        source.sql("DROP DATABASE lively;")
-        path.unlink()
+        source.sql("DROP DATABASE made;")
+        path.unlink(missing_ok=True)
+
+
+def test_rows_and_numbers_that_came_after_the_dump_are_allowed_for(source, place):
+    table = "CREATE TABLE t (i int GENERATED ALWAYS AS IDENTITY (INCREMENT BY -5 CACHE 3), b int); INSERT INTO t (b) VALUES (1);"
+    with dumped(source, place, table, "-Fc") as path:
+        source.sql("INSERT INTO t (b) VALUES (2), (3);", "made")
+        for tolerance, codes in ((2, []), (1, ["live_mismatch"]), (0, ["live_mismatch", "definition_mismatch"])):
+            result = drilled(path, source, "made", compare={"tolerance": tolerance})
+            assert [one["code"] for one in result["violations"]] == codes
 
 
 @pytest.mark.parametrize("encoding, text", [("UTF8", "E'\\u00e4\\u00f6\\u00fc'"), ("SQL_ASCII", "E'\\xe4\\xf6\\xfc'")])
 def test_text_of_which_the_dump_does_not_say_the_encoding(source, place, encoding, text):
-    source.sql(f"CREATE DATABASE nameless TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C';")
-    path = place / "nameless.sql"
-    try:
-        source.sql(f"CREATE TABLE t (a varchar(3)); INSERT INTO t VALUES ({text});", "nameless")
-        source.dump(path, "nameless", "-E", "SQL_ASCII")
-        result = drilled(path, source, "nameless")
+    table = f"CREATE TABLE t (a varchar(3)); INSERT INTO t VALUES ({text});"
+    options = f"TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'"
+    with dumped(source, place, table, "-E", "SQL_ASCII", options=options) as path:
+        result = drilled(path, source, "made")
         assert result["proven"], result["violations"]
-    finally:
-        source.sql("DROP DATABASE nameless;")
-        path.unlink()
 
 
 def test_an_error_is_told_though_a_long_statement_follows_it(source, place):
-    source.sql("CREATE DATABASE wide;")
-    path = place / "wide.dump"
-    try:
-        columns = ", ".join("c%d mood" % number for number in range(40))
-        source.sql("CREATE TYPE mood AS ENUM ('sad'); CREATE TABLE t (%s);" % columns, "wide")
-        source.dump(path, "wide", "-Fc", "-t", "t")
-        (violation,) = drilled(path, source, "wide")["violations"]
-        assert violation["code"] == "restore_failed" and "needs what it does not hold" in violation["message"]
-        assert 'ERROR:  type "public.mood" does not exist' in violation["message"]
-    finally:
-        source.sql("DROP DATABASE wide;")
-        path.unlink()
+    columns = ", ".join("c%d mood" % number for number in range(40))
+    with dumped(source, place, "CREATE TYPE mood AS ENUM ('sad'); CREATE TABLE t (%s);" % columns, "-Fc", "-t", "t") as path:
+        (violation,) = drilled(path, source, "made")["violations"]
+    assert violation["code"] == "restore_failed" and "needs what it does not hold" in violation["message"]
+    assert 'ERROR:  type "public.mood" does not exist' in violation["message"]
 
 
 def drilled(path, source, database, compare=None, **params):

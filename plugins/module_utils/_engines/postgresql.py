@@ -391,9 +391,7 @@ class PostgreSQL(Engine):
             found.update(self.filter.grants.definitions(self.databases))
         return found
 
-    @staticmethod
-    def moved_on(before, now, steps, rows):
-        return moved_on(before, now, steps, rows)
+    moved_on = staticmethod(moved_on)
 
     def dialect(self):
         return self._reader.dialect()

@@ -12,7 +12,7 @@ import re
 
 from .._engines import EngineError
 from .._errors import OptionError
-from .._expectations import Table, sums
+from .._expectations import Table, partitioned
 
 
 def check_queries(queries):
@@ -162,7 +162,6 @@ def _compare_rows(engine, restored, live, wanted, through_root, several):
         if there:
             lives = at_roots(lives, {(there[0][0], root[1]): (None, there)})
     found, sums, untold = [], [], []
-
     roots = {}
     for root, partitions in (_partitions(engine) if wanted["tables"] else {}).items():
         for partition in partitions:
@@ -221,10 +220,10 @@ def _partitions(engine):
     return engine.partitions() if hasattr(engine, "partitions") else {}
 
 
-def tables(engine, counts):
+def restored_tables(engine, counts):
     """What was restored, as Table, for expectations: also the tables that hold no rows but those of their partitions."""
     whole = [Table(name, rows, database) for (database, name), rows in counts.items()]
-    return whole + sums(counts, _partitions(engine))
+    return whole + partitioned(counts, _partitions(engine))
 
 
 def _checksums(side, tables):

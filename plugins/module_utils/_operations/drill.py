@@ -405,7 +405,7 @@ class _Drill:
             found += self._asserted(restored, "counts equal those of the file", problems)
         if params["tables"] or params["min_rows"]:
             wanted = Expectations(tables=tuple(params["tables"]), min_rows=params["min_rows"])
-            problems = judge(_assertions.tables(engine, counts), wanted)
+            problems = judge(_assertions.restored_tables(engine, counts), wanted)
             found += self._asserted(restored, "tables and rows are there", problems)
         for query in params["queries"]:
             what = "query: %s" % query["sql"]
